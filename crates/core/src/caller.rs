@@ -1,0 +1,148 @@
+//! Who asks, and what they may do.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error as ThisError;
+
+use crate::error::{Error, Result};
+use crate::id::{AgentId, ClientId, TenantId, UserId};
+
+/// Who asks: the result of authentication, and the first argument of every operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The tenant whose data this request can touch.
+    pub tenant: TenantId,
+    /// The person, or the service itself.
+    pub user: UserId,
+    /// The application through which they speak.
+    pub client: ClientId,
+    /// What the credential allows.
+    pub grants: Grants,
+    /// True for a person's own token, which no application's scopes narrow.
+    pub personal: bool,
+}
+
+/// What a grant allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ThisError)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "each is the action it names")]
+pub enum Action {
+    #[error("list sessions")]
+    ListSessions,
+    #[error("read sessions")]
+    ReadSessions,
+    #[error("create sessions")]
+    CreateSessions,
+    /// Rename, change, delete, stop.
+    #[error("manage sessions")]
+    ManageSessions,
+    /// Run turns, cancel them.
+    #[error("talk")]
+    Talk,
+    #[error("read agents")]
+    ReadAgents,
+    #[error("write agents")]
+    WriteAgents,
+    /// Everything, of every user of the tenant: the control API.
+    #[error("administer")]
+    Admin,
+}
+
+impl Action {
+    /// Every action.
+    pub const ALL: [Self; 8] = [
+        Self::ListSessions,
+        Self::ReadSessions,
+        Self::CreateSessions,
+        Self::ManageSessions,
+        Self::Talk,
+        Self::ReadAgents,
+        Self::WriteAgents,
+        Self::Admin,
+    ];
+}
+
+/// A credential's grants: each an action, on all agents or on some.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Grants(Vec<Grant>);
+
+/// One grant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// What is allowed.
+    pub action: Action,
+    /// On which agent; all if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentId>,
+}
+
+impl Grants {
+    /// These actions on all agents.
+    pub fn of(actions: &[Action]) -> Self {
+        Self(actions.iter().map(|&action| Grant { action, agent: None }).collect())
+    }
+
+    /// Everything a user may do for themselves: all but [`Action::Admin`].
+    pub fn user() -> Self {
+        Self(Action::ALL.iter().filter(|a| **a != Action::Admin).map(|&action| Grant { action, agent: None }).collect())
+    }
+
+    /// Everything.
+    pub fn all() -> Self {
+        Self::of(&Action::ALL)
+    }
+
+    /// These actions on these agents only.
+    pub fn on(actions: &[Action], agents: &[AgentId]) -> Self {
+        let pairs =
+            agents.iter().flat_map(|&agent| actions.iter().map(move |&action| Grant { action, agent: Some(agent) }));
+        Self(pairs.collect())
+    }
+
+    /// What both allow, for a token narrower than the client it was issued to.
+    pub fn narrowed_to(&self, actions: &[Action]) -> Self {
+        Self(self.0.iter().filter(|g| actions.contains(&g.action)).cloned().collect())
+    }
+
+    /// The actions granted on at least one agent.
+    pub fn actions(&self) -> impl Iterator<Item = Action> + '_ {
+        Action::ALL.into_iter().filter(|a| self.somewhere(*a))
+    }
+
+    /// Whether the action is granted on some agent at least.
+    pub fn somewhere(&self, action: Action) -> bool {
+        self.0.iter().any(|g| g.action == action)
+    }
+
+    /// Whether the action is granted on this agent.
+    pub fn on_agent(&self, action: Action, agent: AgentId) -> bool {
+        self.0.iter().any(|g| g.action == action && g.agent.is_none_or(|a| a == agent))
+    }
+
+    /// The agents to which the action is limited; `None` if it is granted on all.
+    pub fn agents(&self, action: Action) -> Option<Vec<AgentId>> {
+        let grants = || self.0.iter().filter(move |g| g.action == action);
+        if grants().any(|g| g.agent.is_none()) { None } else { Some(grants().filter_map(|g| g.agent).collect()) }
+    }
+}
+
+impl Caller {
+    /// Refuses unless the action is granted on some agent.
+    pub fn may(&self, action: Action) -> Result<()> {
+        if self.grants.somewhere(action) { Ok(()) } else { Err(Error::Forbidden { action, elsewhere: false }) }
+    }
+
+    /// Refuses unless the action is granted on this agent.
+    pub fn may_on(&self, action: Action, agent: AgentId) -> Result<()> {
+        if self.grants.on_agent(action, agent) {
+            Ok(())
+        } else {
+            Err(Error::Forbidden { action, elsewhere: self.grants.somewhere(action) })
+        }
+    }
+
+    /// Whether the caller sees the sessions of every user.
+    pub fn sees_all(&self) -> bool {
+        self.grants.somewhere(Action::Admin)
+    }
+}

@@ -1,0 +1,198 @@
+//! Items: the entries of the record, numbered in their session. Content is immutable; visibility is a [`Mask`] beside it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::agent::ParameterValue;
+use crate::clock::Time;
+use crate::id::{ItemId, SessionId, TenantId, TurnId};
+
+/// One entry of the record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Item {
+    /// The isolation boundary.
+    pub tenant: TenantId,
+    /// The id, from which dialects make theirs.
+    pub id: ItemId,
+    /// The turn that it belongs to.
+    pub turn: TurnId,
+    /// The session of the turn, if it has one.
+    pub session: Option<SessionId>,
+    /// Its place in the turn, from 0.
+    pub position: u32,
+    /// Its number in the session's record, from 1; `None` while its turn is not kept.
+    pub number: Option<u32>,
+    /// When it was made.
+    pub created: Time,
+    /// What it says.
+    pub body: ItemBody,
+}
+
+/// What an item says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ItemBody {
+    /// What a user said.
+    UserMessage {
+        /// The text.
+        text: String,
+    },
+    /// What the model answered.
+    AgentMessage {
+        /// The text.
+        text: String,
+    },
+    /// What the model thought aloud.
+    Reasoning {
+        /// The text.
+        text: String,
+    },
+    /// What was looked up, or brought, for the model beside the input.
+    Contexts {
+        /// Each piece.
+        contexts: Vec<Context>,
+    },
+    /// A tool that the model called.
+    ToolCall(ToolCall),
+    /// What the tool answered.
+    ToolResult(ToolResult),
+    /// A parameter that the agent changed.
+    ParameterUpdate {
+        /// Which.
+        name: String,
+        /// To what.
+        value: ParameterValue,
+    },
+    /// A summary that stands for earlier items.
+    Compaction {
+        /// The summary.
+        summary: String,
+        /// The last turn it covers.
+        up_to: TurnId,
+    },
+    /// A file kept beside the record.
+    Artifact {
+        /// Where the bytes are.
+        blob: String,
+        /// What people call it.
+        name: String,
+        /// Its media type.
+        media_type: String,
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// What the core has no word for: stored, numbered and returned as it came.
+    Opaque {
+        /// The dialect that understands it.
+        dialect: String,
+        /// The value.
+        value: Value,
+    },
+}
+
+/// A piece of context.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Context {
+    /// Data that is referred to.
+    Objects {
+        /// The objects.
+        objects: Vec<String>,
+        /// Their properties that matter; all if empty.
+        #[serde(default)]
+        properties: Vec<String>,
+    },
+    /// A text that a source gave.
+    Passage {
+        /// The source.
+        source: String,
+        /// The source's version.
+        version: String,
+        /// The text.
+        text: String,
+    },
+}
+
+/// A tool call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolCall {
+    /// Links call and result; unique in its turn.
+    pub call: String,
+    /// The tool's name.
+    pub tool: String,
+    /// What sort of tool it is.
+    #[serde(default)]
+    pub kind: ToolKind,
+    /// Why the model calls it, if it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thought: Option<String>,
+    /// The arguments: an object.
+    pub arguments: Map<String, Value>,
+    /// Calls of one group were made at the same point of the turn.
+    pub group: u32,
+}
+
+/// What a tool answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolResult {
+    /// The call that it answers.
+    pub call: String,
+    /// The output, or what went wrong, told so that the model can correct itself.
+    pub output: Result<Value, String>,
+}
+
+/// What sort of tool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolKind {
+    /// Computes something.
+    #[default]
+    Function,
+    /// Changes something outside.
+    Action,
+    /// Finds by meaning.
+    Search,
+    /// Finds by condition.
+    Query,
+    /// Finds by a statement in SQL.
+    Sql,
+    /// Changes a parameter.
+    UpdateParameter,
+    /// Asks the user to be clearer.
+    Clarification,
+    /// Runs code.
+    Code,
+}
+
+/// Takes an item out of the model's sight and out of lists, without touching its content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mask {
+    /// The item.
+    pub item: ItemId,
+    /// Where it is hidden.
+    pub scope: MaskScope,
+    /// Why.
+    pub reason: MaskReason,
+}
+
+/// Where a mask holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MaskScope {
+    /// Everywhere.
+    All,
+    /// In one session only.
+    Session(SessionId),
+}
+
+/// Why an item is hidden.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MaskReason {
+    /// Somebody hid it.
+    Manual,
+    /// A compaction covers it.
+    Compacted,
+    /// It was deleted from one view.
+    Removed,
+}

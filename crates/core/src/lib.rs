@@ -1,0 +1,24 @@
+//! Sederunt's core: the vocabulary and the rules of conversation sessions. It knows no HTTP, no SQL and no vendor.
+//!
+//! [`App`] holds the ports and is what everything else calls: [`App::agents`], [`App::sessions`], [`App::turns`].
+
+#![warn(missing_docs)]
+
+pub mod agent;
+pub mod blob;
+pub mod caller;
+pub mod clock;
+pub mod conversation;
+pub mod error;
+pub mod id;
+pub mod identity;
+pub mod item;
+pub mod model;
+pub mod page;
+pub mod part;
+pub mod session;
+pub mod store;
+pub mod tool;
+pub mod turn;
+
+pub use error::{Error, Result};

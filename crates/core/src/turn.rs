@@ -1,0 +1,273 @@
+//! Turns: one input and everything done to answer it, with the states it can be in.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::agent::{Opaque, Parameters, WhenBusy};
+use crate::clock::Time;
+use crate::error::ModelFault;
+use crate::id::{AgentId, ClientId, ConversationId, SessionId, TenantId, TurnId, UserId};
+use crate::item::Context;
+
+/// One input and everything done to answer it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Turn {
+    /// The isolation boundary.
+    pub tenant: TenantId,
+    /// The id; unique in the tenant.
+    pub id: TurnId,
+    /// The session it belongs to, if any.
+    pub session: Option<SessionId>,
+    /// The conversation it moves, if any.
+    pub conversation: Option<ConversationId>,
+    /// The agent that answers, if any.
+    pub agent: Option<AgentId>,
+    /// The agent's version that answers.
+    pub version: Option<u32>,
+    /// Who asked.
+    pub owner: UserId,
+    /// Through which client.
+    pub client: ClientId,
+    /// The turn before it on its line.
+    pub parent: Option<TurnId>,
+    /// Its number among the session's kept turns, from 1; `None` until it is kept.
+    pub number: Option<u32>,
+    /// What sort of turn.
+    pub kind: TurnKind,
+    /// What may not run twice at once.
+    pub lane: Lane,
+    /// How far it has come.
+    pub state: TurnState,
+    /// Whether it stands in the record. Set when it ends.
+    pub kept: bool,
+    /// A name that the client gave it, or the id's text; unique in its session.
+    pub alias: String,
+    /// A name by which the client addresses it while it runs; the newest with that name is meant.
+    pub tag: Option<String>,
+    /// What a failure leaves.
+    pub on_failure: OnFailure,
+    /// What happens when the client goes away.
+    pub on_disconnect: OnDisconnect,
+    /// The values it was given.
+    pub parameters: Parameters,
+    /// What was counted.
+    pub usage: Option<Usage>,
+    /// When it was accepted.
+    pub created: Time,
+    /// When it ended.
+    pub ended: Option<Time>,
+    /// What dialects keep.
+    pub extra: Opaque,
+}
+
+/// What sort of turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TurnKind {
+    /// A user's message and its answer.
+    Message,
+    /// Outputs of tools that the caller ran.
+    Outputs,
+    /// A summary in place of earlier items.
+    Compact,
+    /// Items brought from elsewhere.
+    Import,
+}
+
+/// What may not run twice at once: one running turn per lane.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Lane(pub String);
+
+impl Lane {
+    /// The lane of a session.
+    pub fn session(id: SessionId) -> Self {
+        Self(format!("session:{id}"))
+    }
+
+    /// The lane of a conversation.
+    pub fn conversation(id: ConversationId) -> Self {
+        Self(format!("conversation:{id}"))
+    }
+
+    /// A lane of its own, for turns that may fork.
+    pub fn turn(id: TurnId) -> Self {
+        Self(format!("turn:{id}"))
+    }
+}
+
+impl fmt::Display for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How far a turn has come.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum TurnState {
+    /// It is being answered.
+    Running,
+    /// It is over.
+    Ended {
+        /// In which way.
+        ending: Ending,
+    },
+}
+
+/// The ways in which a turn ends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "how", rename_all = "snake_case")]
+pub enum Ending {
+    /// The answer is complete.
+    Done,
+    /// Tools of the caller must run before it can go on.
+    NeedsOutputs,
+    /// The answer was cut at the model's length limit.
+    Length,
+    /// The answer was cut by a content filter.
+    Filtered,
+    /// It failed.
+    Failed {
+        /// Of which kind.
+        kind: crate::error::FaultKind,
+        /// What may be told.
+        message: String,
+    },
+    /// Its caller cancelled it.
+    Cancelled,
+    /// Another input took its place.
+    Superseded,
+    /// The process that ran it went away.
+    Crashed,
+}
+
+impl Ending {
+    /// The column's text: a word that can be searched for.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::NeedsOutputs => "needs_outputs",
+            Self::Length => "length",
+            Self::Filtered => "filtered",
+            Self::Failed { .. } => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Superseded => "interrupted_by_caller",
+            Self::Crashed => "interrupted_by_crash",
+        }
+    }
+
+    /// Whether the model answered to the end that it meant.
+    pub fn is_success(&self) -> bool {
+        matches!(self, Self::Done | Self::NeedsOutputs | Self::Length | Self::Filtered)
+    }
+}
+
+impl From<ModelFault> for Ending {
+    fn from(fault: ModelFault) -> Self {
+        Self::Failed { kind: fault.kind, message: fault.message }
+    }
+}
+
+/// What a failed (or interrupted) turn leaves in the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// Nothing: it keeps its row, trace and stored parts, but is never a parent, counted or listed.
+    Discard,
+    /// Its input and what there is of the answer.
+    Keep,
+}
+
+/// What happens to a turn whose client goes away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnDisconnect {
+    /// It runs to its end.
+    Finish,
+    /// It is cancelled.
+    Cancel,
+}
+
+/// What cancelling a turn makes of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum CancelOutcome {
+    /// It is dropped.
+    Drop,
+    /// It is kept with this text as its answer.
+    Replace {
+        /// The text.
+        text: String,
+    },
+    /// It is kept with what there is of the answer.
+    KeepPartial,
+    /// It is kept without an answer.
+    Empty,
+}
+
+/// Tokens counted by the model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Usage {
+    /// Tokens read.
+    pub input: u64,
+    /// Of those, tokens that came from a cache.
+    pub cached: u64,
+    /// Tokens written.
+    pub output: u64,
+    /// Of those, tokens of reasoning.
+    pub reasoning: u64,
+}
+
+impl Usage {
+    /// Tokens read and written.
+    pub fn total(&self) -> u64 {
+        self.input.saturating_add(self.output)
+    }
+}
+
+impl std::ops::Add for Usage {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self {
+            input: self.input.saturating_add(other.input),
+            cached: self.cached.saturating_add(other.cached),
+            output: self.output.saturating_add(other.output),
+            reasoning: self.reasoning.saturating_add(other.reasoning),
+        }
+    }
+}
+
+/// Where a new turn's line begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parent {
+    /// After the session's last kept, finished turn.
+    SessionHead,
+    /// After this turn.
+    Turn(TurnId),
+    /// It begins a line.
+    Root,
+}
+
+/// A turn to be run.
+#[derive(Clone, Debug)]
+pub struct NewTurn {
+    /// The user's text.
+    pub text: String,
+    /// Values for the agent's parameters.
+    pub parameters: Parameters,
+    /// Contexts to use instead of what would be looked up; `Some` of an empty list means none at all.
+    pub contexts: Option<Vec<Context>>,
+    /// A name for it, unique in its session.
+    pub alias: Option<String>,
+    /// A name by which it can be addressed while it runs.
+    pub tag: Option<String>,
+    /// What happens if the lane is taken and neither agent nor request says.
+    pub when_busy: WhenBusy,
+    /// What a failure leaves.
+    pub on_failure: OnFailure,
+    /// What happens when the client goes away.
+    pub on_disconnect: OnDisconnect,
+}
