@@ -1,1 +1,59 @@
-fn main() {}
+//! The single door to what this workspace checks: `cargo xtask test` runs everything, and CI calls the same.
+
+mod commands;
+mod guard;
+mod install;
+mod run;
+mod stages;
+mod tally;
+
+use std::env;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context as _, Result, bail};
+
+const USAGE: &str = "\
+cargo xtask test [STAGE…]    every stage, or these and what they need
+cargo xtask check            fmt, clippy and guard
+cargo xtask stages           the names of the stages
+cargo xtask crash [ARG…]     kill -9 under load, then count
+cargo xtask bench [ARG…]     the budgets beside their yardsticks";
+
+fn main() -> ExitCode {
+    match dispatch() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Whether all went well; an error if the question itself was wrong.
+fn dispatch() -> Result<bool> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
+    env::set_current_dir(root)?;
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let (command, rest) = arguments.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
+    match (command, rest) {
+        ("test", chosen) => stages::run(chosen),
+        ("check", []) => stages::run(&["fmt", "clippy", "guard"].map(str::to_owned)),
+        ("stages", []) => {
+            stages::ALL.iter().for_each(|stage| println!("{:24} {}", stage.name, stage.about));
+            Ok(true)
+        }
+        ("guard", []) => guard::run(),
+        ("commands", []) => commands::run(),
+        ("install-python", [version]) => install::python(version),
+        ("install-typescript", []) => install::typescript(),
+        ("crash" | "bench", arguments) => {
+            let package = format!("sederunt-{command}");
+            let status =
+                Command::new("cargo").args(["run", "--release", "-p", &package, "--"]).args(arguments).status()?;
+            Ok(status.success())
+        }
+        _ => bail!("unknown command\n{USAGE}"),
+    }
+}

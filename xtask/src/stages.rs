@@ -1,0 +1,257 @@
+//! The stages of the test command, in order, and the one line that each prints.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use crate::install;
+use crate::run::{self, Outcome};
+use crate::tally::Tally;
+
+/// One step of the test command: a program whose exit code says whether what `about` says is true.
+pub struct Stage {
+    /// What it is called on the command line.
+    pub name: &'static str,
+    /// What is true if it passes.
+    pub about: &'static str,
+    /// Stages without whose success it would say nothing.
+    needs: &'static [&'static str],
+    /// The program and its arguments.
+    command: &'static [&'static str],
+    /// Environment added to ours.
+    env: &'static [(&'static str, &'static str)],
+    /// The longest it may take.
+    limit: Duration,
+}
+
+const fn minutes(n: u64) -> Duration {
+    Duration::from_secs(n * 60)
+}
+
+/// This program, for stages that are a function of it.
+const XTASK: &str = "xtask";
+
+macro_rules! pytest {
+    ($version:literal, $($argument:literal),+) => {
+        &[
+            concat!("target/sdk/python-", $version, "/bin/python"),
+            "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "--tb=short", $($argument),+
+        ]
+    };
+}
+
+/// Every stage, in the order in which they run.
+pub const ALL: &[Stage] = &[
+    Stage {
+        name: "fmt",
+        about: "the code is formatted",
+        needs: &[],
+        command: &["cargo", "fmt", "--all", "--check"],
+        env: &[],
+        limit: minutes(2),
+    },
+    Stage {
+        name: "guard",
+        about: "the core knows no vendor; nothing names a machine or a registry host",
+        needs: &[],
+        command: &[XTASK, "guard"],
+        env: &[],
+        limit: minutes(2),
+    },
+    Stage {
+        name: "clippy",
+        about: "no lint warns",
+        needs: &[],
+        command: &["cargo", "clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"],
+        env: &[],
+        limit: minutes(20),
+    },
+    Stage {
+        name: "rust",
+        about: "the workspace's own tests pass",
+        needs: &[],
+        command: &[XTASK, "rust"],
+        env: &[],
+        limit: minutes(25),
+    },
+    Stage {
+        name: "build",
+        about: "the binary builds",
+        needs: &[],
+        command: &["cargo", "build", "-p", "sederunt", "--locked"],
+        env: &[],
+        limit: minutes(20),
+    },
+    Stage {
+        name: "commands",
+        about: "every command that the documentation shows exists",
+        needs: &["build"],
+        command: &[XTASK, "commands"],
+        env: &[],
+        limit: minutes(2),
+    },
+    Stage {
+        name: "python-sdk",
+        about: "foundry-platform-sdk 1.111.0 is installed",
+        needs: &[],
+        command: &[XTASK, "install-python", "1.111.0"],
+        env: &[],
+        limit: minutes(10),
+    },
+    Stage {
+        name: "python-sdk-old",
+        about: "foundry-platform-sdk 1.30.0 is installed",
+        needs: &[],
+        command: &[XTASK, "install-python", "1.30.0"],
+        env: &[],
+        limit: minutes(10),
+    },
+    Stage {
+        name: "typescript-sdk",
+        about: "the @osdk packages are installed",
+        needs: &[],
+        command: &[XTASK, "install-typescript"],
+        env: &[],
+        limit: minutes(10),
+    },
+    Stage {
+        name: "palantir-python-http",
+        about: "foundry-platform-sdk 1.111.0 works over plain HTTP",
+        needs: &["build", "python-sdk"],
+        command: pytest!("1.111.0", "tests/conformance/palantir/python"),
+        env: &[("CONFORMANCE_SCHEME", "http")],
+        limit: minutes(10),
+    },
+    Stage {
+        name: "palantir-python-https",
+        about: "foundry-platform-sdk 1.111.0 works over TLS with the server's own root",
+        needs: &["build", "python-sdk"],
+        command: pytest!("1.111.0", "tests/conformance/palantir/python"),
+        env: &[("CONFORMANCE_SCHEME", "https")],
+        limit: minutes(10),
+    },
+    Stage {
+        name: "palantir-python-old",
+        about: "foundry-platform-sdk 1.30.0 works",
+        needs: &["build", "python-sdk-old"],
+        command: pytest!("1.30.0", "tests/conformance/palantir/python_old"),
+        env: &[("CONFORMANCE_SCHEME", "http")],
+        limit: minutes(10),
+    },
+    Stage {
+        name: "palantir-oauth",
+        about: "the OAuth clients of foundry-platform-sdk 1.111.0 work",
+        needs: &["build", "python-sdk"],
+        command: pytest!("1.111.0", "tests/conformance/palantir/oauth"),
+        env: &[("CONFORMANCE_SCHEME", "http")],
+        limit: minutes(10),
+    },
+    Stage {
+        name: "palantir-typescript-http",
+        about: "@osdk/foundry.aipagents 2.38.0 works over plain HTTP",
+        needs: &["build", "typescript-sdk"],
+        command: &["node", "--test", "tests/conformance/palantir/typescript/"],
+        env: &[("CONFORMANCE_SCHEME", "http")],
+        limit: minutes(10),
+    },
+    Stage {
+        name: "palantir-typescript-https",
+        about: "@osdk/foundry.aipagents 2.38.0 works over TLS with the server's own root",
+        needs: &["build", "typescript-sdk"],
+        command: &["node", "--test", "tests/conformance/palantir/typescript/"],
+        env: &[("CONFORMANCE_SCHEME", "https")],
+        limit: minutes(10),
+    },
+    Stage {
+        name: "openai-upstream",
+        about: "agents answer from an OpenAI-compatible server, and its faults have the vendor's names",
+        needs: &["build", "python-sdk"],
+        command: pytest!("1.111.0", "tests/conformance/palantir/upstream"),
+        env: &[("CONFORMANCE_SCHEME", "http")],
+        limit: minutes(10),
+    },
+];
+
+/// Runs the named stages and what they need, or all; prints a line for each and the sum. Whether all passed.
+pub fn run(chosen: &[String]) -> Result<bool> {
+    let wanted = with_needs(chosen)?;
+    let mut failed = BTreeSet::new();
+    let mut sum = Tally::default();
+    for stage in ALL.iter().filter(|stage| wanted.contains(stage.name)) {
+        let began = Instant::now();
+        let missing = stage.needs.iter().find(|need| failed.contains(*need));
+        let outcome = match missing {
+            Some(need) => Outcome::not_run(need),
+            None => run::program(stage.name, &program(stage.command)?, stage.env, stage.limit)?,
+        };
+        if !outcome.passed {
+            failed.insert(stage.name);
+        }
+        sum += outcome.tally;
+        let result = if outcome.passed { "ok" } else { "FAILED" };
+        println!("{:26} {result:6} {:7.1} s  {}", stage.name, began.elapsed().as_secs_f64(), outcome.note);
+        if let Some(tail) = outcome.tail {
+            println!("{tail}");
+        }
+    }
+    if !failed.is_empty() {
+        println!("failed: {}", failed.into_iter().collect::<Vec<_>>().join(", "));
+    }
+    println!("{} passed, {} failed", sum.passed, sum.failed);
+    Ok(sum.failed == 0)
+}
+
+/// The names of the chosen stages (all, if none is chosen) and of those they need, however far.
+fn with_needs(chosen: &[String]) -> Result<BTreeSet<&'static str>> {
+    let mut open: Vec<&Stage> = Vec::new();
+    for name in chosen {
+        match ALL.iter().find(|stage| stage.name == name) {
+            Some(stage) => open.push(stage),
+            None => bail!("there is no stage '{name}'; `cargo xtask stages` lists them"),
+        }
+    }
+    if chosen.is_empty() {
+        open.extend(ALL);
+    }
+    let mut wanted = BTreeSet::new();
+    while let Some(stage) = open.pop() {
+        if wanted.insert(stage.name) {
+            open.extend(ALL.iter().filter(|other| stage.needs.contains(&other.name)));
+        }
+    }
+    Ok(wanted)
+}
+
+/// A stage's command with this program's own path, and the Rust tests' runner, filled in.
+fn program(command: &[&str]) -> Result<Vec<String>> {
+    Ok(match command {
+        [XTASK, "rust"] => install::rust_tests(),
+        [XTASK, rest @ ..] => {
+            let this = std::env::current_exe()?.display().to_string();
+            std::iter::once(this).chain(rest.iter().map(|&word| word.to_owned())).collect()
+        }
+        words => words.iter().map(|&word| word.to_owned()).collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_need_is_a_stage_that_runs_before() {
+        for (at, stage) in ALL.iter().enumerate() {
+            for need in stage.needs {
+                assert!(ALL[..at].iter().any(|earlier| earlier.name == *need), "{} needs {need}", stage.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_chosen_stage_brings_what_it_needs() {
+        let wanted = with_needs(&["palantir-typescript-http".to_owned()]).unwrap();
+        assert_eq!(wanted, ["build", "palantir-typescript-http", "typescript-sdk"].into());
+        assert!(with_needs(&["nonsense".to_owned()]).is_err());
+    }
+}
