@@ -42,14 +42,17 @@ pub enum Action {
     ReadAgents,
     #[error("write agents")]
     WriteAgents,
-    /// Everything, of every user of the tenant: the control API.
+    /// See and change the sessions of every user of the tenant, not one's own only.
+    #[error("see every user's sessions")]
+    SeeAll,
+    /// Run the installation: the control API.
     #[error("administer")]
     Admin,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ListSessions,
         Self::ReadSessions,
         Self::CreateSessions,
@@ -57,6 +60,7 @@ impl Action {
         Self::Talk,
         Self::ReadAgents,
         Self::WriteAgents,
+        Self::SeeAll,
         Self::Admin,
     ];
 }
@@ -82,9 +86,19 @@ impl Grants {
         Self(actions.iter().map(|&action| Grant { action, agent: None }).collect())
     }
 
-    /// Everything a user may do for themselves: all but [`Action::Admin`].
+    /// Everything a user may do for themselves: all but [`Action::SeeAll`] and [`Action::Admin`].
     pub fn user() -> Self {
-        Self(Action::ALL.iter().filter(|a| **a != Action::Admin).map(|&action| Grant { action, agent: None }).collect())
+        Self::all_but(&[Action::SeeAll, Action::Admin])
+    }
+
+    /// A development user's: what a user may do, and the control API of the process that one runs.
+    pub fn development() -> Self {
+        Self::all_but(&[Action::SeeAll])
+    }
+
+    fn all_but(actions: &[Action]) -> Self {
+        let rest = Action::ALL.into_iter().filter(|a| !actions.contains(a));
+        Self(rest.map(|action| Grant { action, agent: None }).collect())
     }
 
     /// Everything.
@@ -143,6 +157,6 @@ impl Caller {
 
     /// Whether the caller sees the sessions of every user.
     pub fn sees_all(&self) -> bool {
-        self.grants.somewhere(Action::Admin)
+        self.grants.somewhere(Action::SeeAll)
     }
 }

@@ -16,6 +16,12 @@ pub trait Identity: Send + Sync + fmt::Debug {
     /// The caller behind a bearer secret. `Unauthenticated(Unknown)` if nobody knows it or it was revoked,
     /// `Unauthenticated(Expired)` if its time is over.
     async fn authenticate(&self, secret: &str) -> Result<Caller>;
+
+    /// Forgets what it may remember of a credential: it was revoked.
+    fn forget(&self, credential: &CredentialId);
+
+    /// Forgets whatever it may remember: many were revoked at once.
+    fn forget_all(&self);
 }
 
 /// The BLAKE3 hash of a secret: what is stored in its place, as 64 lower-case hex digits.

@@ -5,20 +5,25 @@
 #![warn(missing_docs)]
 
 pub mod agent;
+pub mod app;
 pub mod blob;
 pub mod caller;
 pub mod clock;
 pub mod conversation;
+pub mod engine;
 pub mod error;
 pub mod id;
 pub mod identity;
 pub mod item;
+pub mod keyring;
 pub mod model;
 pub mod page;
 pub mod part;
 pub mod session;
 pub mod store;
+pub mod tokens;
 pub mod tool;
 pub mod turn;
 
+pub use app::App;
 pub use error::{Error, Result};

@@ -277,7 +277,7 @@ pub trait TurnStore: Send + Sync {
     /// Kept turns of a session by number, after `after`, at most `limit`, with their items.
     async fn turns(&self, tenant: &TenantId, session: SessionId, after: u32, limit: u32) -> Result<Vec<TurnRecord>>;
 
-    /// All turns of a session, kept or not, by (created, id), after the one given, at most `limit`, without items.
+    /// All turns of a session, kept or not, oldest first by (created, id), after the one given, at most `limit`, without items.
     async fn all_turns(
         &self,
         tenant: &TenantId,

@@ -264,8 +264,12 @@ pub struct NewTurn {
     pub alias: Option<String>,
     /// A name by which it can be addressed while it runs.
     pub tag: Option<String>,
-    /// What happens if the lane is taken and neither agent nor request says.
-    pub when_busy: WhenBusy,
+    /// What happens if the lane is taken, as the request says; else the agent's version decides.
+    pub when_busy: Option<WhenBusy>,
+    /// What happens if neither says.
+    pub when_busy_default: WhenBusy,
+    /// Whether the caller runs tools that we do not know; else the model is told that there is no such tool.
+    pub caller_runs_tools: bool,
     /// What a failure leaves.
     pub on_failure: OnFailure,
     /// What happens when the client goes away.

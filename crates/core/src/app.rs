@@ -1,0 +1,234 @@
+//! [`App`]: the ports and the settings, built in one place and cheap to clone.
+
+mod agents;
+mod sessions;
+mod turns;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use agents::{Agents, NewAgent, Save};
+pub use sessions::{RequestOnce, Sessions};
+pub use turns::{Traced, Turns};
+
+use crate::clock::{Clock, Time, Timer};
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::id::{Ids, NodeId};
+use crate::identity::Identity;
+use crate::model::Models;
+use crate::page::TokenSeal;
+use crate::store::{Store, Swept};
+use crate::tool::Tools;
+
+/// What the core stands on. Each is handed in, so that a test can hold it still.
+#[derive(Clone)]
+pub struct Ports {
+    /// The database.
+    pub store: Arc<dyn Store>,
+    /// What generates.
+    pub models: Arc<dyn Models>,
+    /// What turns may call.
+    pub tools: Arc<dyn Tools>,
+    /// The time that people see.
+    pub clock: Arc<dyn Clock>,
+    /// The time that really passes.
+    pub timer: Arc<dyn Timer>,
+    /// Where ids come from.
+    pub ids: Ids,
+    /// Who is behind a credential.
+    pub identity: Arc<dyn Identity>,
+    /// Who is told what happens, for metrics.
+    pub observer: Arc<dyn Observer>,
+}
+
+impl fmt::Debug for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ports").field("clock", &self.clock).field("models", &self.models).finish_non_exhaustive()
+    }
+}
+
+/// How the core behaves.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// When parts of a reply are stored.
+    pub stream_durability: StreamDurability,
+    /// The most input that may wait for one lane.
+    pub queue_length: u32,
+    /// How long queued input waits.
+    pub queue_wait: Duration,
+    /// The most turns of its line that a model is shown.
+    pub line_turns: u32,
+    /// The most bytes that one turn may produce, all parts together.
+    pub turn_bytes: usize,
+    /// The most turns that run at once; more are `Unavailable`.
+    pub running_turns: usize,
+    /// How long positions that sessions left are remembered for walks.
+    pub walk_window: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            stream_durability: StreamDurability::Relaxed,
+            queue_length: 32,
+            queue_wait: Duration::from_secs(60),
+            line_turns: 1_000,
+            turn_bytes: 16 << 20,
+            running_turns: 20_000,
+            walk_window: Duration::from_secs(3_600),
+        }
+    }
+}
+
+/// When parts of a reply are stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StreamDurability {
+    /// Within 250 ms of being shown.
+    #[default]
+    Relaxed,
+    /// Before a client can see them.
+    Strict,
+}
+
+/// Is told what happens. Called on the hot path: must be quick and must not block.
+pub trait Observer: Send + Sync {
+    /// A turn ended after `took`; `ending` is [`Ending::word`](crate::turn::Ending::word).
+    fn turn_ended(&self, ending: &'static str, took: Duration) {
+        let _ = (ending, took);
+    }
+
+    /// The first piece of an answer came, so long after the turn was accepted.
+    fn first_part(&self, after: Duration) {
+        let _ = after;
+    }
+
+    /// The sweeper did a batch.
+    fn swept(&self, swept: Swept) {
+        let _ = swept;
+    }
+}
+
+/// Is told and does nothing.
+#[derive(Debug, Default)]
+pub struct NoObserver;
+
+impl Observer for NoObserver {}
+
+/// The application: what dialects and the control API call.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    ports: Ports,
+    seal: TokenSeal,
+    engine: Engine,
+    tasks: TaskTracker,
+    stopping: CancellationToken,
+    versions: agents::VersionCache,
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").field("node", &self.0.engine.node()).finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// Starts the application: recovers what a process that died left behind, if `alone` proves all others dead (the
+    /// data directory's lock), and begins to tend leases and to sweep.
+    pub async fn start(ports: Ports, settings: Settings, alone: bool) -> Result<Self> {
+        let secret = ports.store.shared_secret("page tokens", ports.ids.secret()).await?;
+        let node = NodeId(ports.ids.uuid(ports.timer.wall()));
+        let tasks = TaskTracker::new();
+        let stopping = CancellationToken::new();
+        let engine = Engine::new(ports.clone(), settings, node, tasks.clone());
+        if alone {
+            engine.recover_all().await?;
+        }
+        engine.tend(stopping.clone());
+        Ok(Self(Arc::new(Inner {
+            ports,
+            seal: TokenSeal::new(secret),
+            engine,
+            tasks,
+            stopping,
+            versions: agents::VersionCache::default(),
+        })))
+    }
+
+    /// Agents and versions.
+    pub fn agents(&self) -> Agents<'_> {
+        Agents(self)
+    }
+
+    /// Sessions and their lists.
+    pub fn sessions(&self) -> Sessions<'_> {
+        Sessions(self)
+    }
+
+    /// Turns.
+    pub fn turns(&self) -> Turns<'_> {
+        Turns(self)
+    }
+
+    /// Tokens and the applications they are issued to.
+    pub fn tokens(&self) -> crate::tokens::Tokens<'_> {
+        crate::tokens::Tokens::new(&self.0.ports)
+    }
+
+    /// What it stands on.
+    pub fn ports(&self) -> &Ports {
+        &self.0.ports
+    }
+
+    /// Seals page tokens.
+    pub fn seal(&self) -> &TokenSeal {
+        &self.0.seal
+    }
+
+    /// The time that people see.
+    pub fn now(&self) -> Time {
+        self.0.ports.clock.now()
+    }
+
+    /// How many turns are running here.
+    pub fn running_turns(&self) -> usize {
+        self.0.engine.running()
+    }
+
+    /// One batch of upkeep now, instead of at the next tick; for a clock that was moved.
+    pub async fn sweep(&self) -> Result<Swept> {
+        self.0.engine.sweep().await
+    }
+
+    /// Refuses new turns from now on; what runs goes on.
+    pub fn drain(&self) {
+        self.0.engine.drain();
+    }
+
+    /// Stops: refuses new turns, lets running ones end for as long as `patience`, then ends the rest as interrupted.
+    /// Returns how many those were. The store is closed after this.
+    pub async fn stop(&self, patience: Duration) -> usize {
+        self.drain();
+        let left = self.0.engine.settle(patience).await;
+        self.0.stopping.cancel();
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+        self.0.ports.store.close().await;
+        left
+    }
+
+    fn store(&self) -> &dyn Store {
+        &*self.0.ports.store
+    }
+
+    fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+}

@@ -1,0 +1,226 @@
+//! Sessions: made, read, listed, changed, deleted, each within what its owner may see.
+
+use super::App;
+use crate::agent::{Agent, AgentVersion};
+use crate::caller::{Action, Caller};
+use crate::clock::Time;
+use crate::error::{Conflict, Error, Kind, Result};
+use crate::id::{AgentId, Key, SessionId};
+use crate::page::{Page, Walk};
+use crate::session::{NewSession, Session, SessionFilter, SessionPatch};
+use crate::store::{Keyed, RequestKey, TurnRecord};
+
+/// The most kept turns read at once when a whole record is wanted.
+const RECORD_BATCH: u32 = 500;
+
+/// The operations on sessions.
+#[derive(Clone, Copy, Debug)]
+pub struct Sessions<'a>(pub(super) &'a App);
+
+/// What makes a request repeatable: the caller's key, the operation, and a digest of what was asked.
+#[derive(Clone, Debug)]
+pub struct RequestOnce<'a> {
+    /// The key that the caller sent.
+    pub key: &'a str,
+    /// The operation and the path it was asked on.
+    pub operation: &'a str,
+    /// The body.
+    pub body: &'a [u8],
+}
+
+impl RequestOnce<'_> {
+    pub(super) fn key(&self, app: &App, caller: &Caller) -> RequestKey {
+        let mut scope = blake3::Hasher::new();
+        for part in [caller.tenant.as_str(), caller.user.as_str(), caller.client.as_str(), self.operation] {
+            scope.update(&(part.len() as u64).to_be_bytes()).update(part.as_bytes());
+        }
+        RequestKey {
+            scope: scope.finalize().to_hex().to_string(),
+            key: self.key.to_owned(),
+            body: blake3::hash(self.body).to_hex().to_string(),
+            at: app.ports().timer.wall(),
+        }
+    }
+}
+
+impl Sessions<'_> {
+    /// Makes a session with this agent and version. Repeated with the same key, it is the session made then.
+    pub async fn create(
+        &self,
+        caller: &Caller,
+        agent: &Agent,
+        version: &AgentVersion,
+        new: NewSession,
+        once: Option<RequestOnce<'_>>,
+    ) -> Result<Session> {
+        caller.may_on(Action::CreateSessions, agent.id)?;
+        if !agent.enabled {
+            return Err(Error::conflict(Conflict::Disabled, agent.id));
+        }
+        let now = self.0.now();
+        let id = SessionId(self.0.ports().ids.uuid(now));
+        let ttl = version.definition.session_ttl.or(new.ttl);
+        let session = Session {
+            tenant: caller.tenant.clone(),
+            id,
+            key: new.key.unwrap_or_else(|| id.into()),
+            agent: agent.id,
+            version: new.version,
+            owner: caller.user.clone(),
+            client: caller.client.clone(),
+            title: new.title,
+            auto_title: None,
+            metadata: new.metadata,
+            enabled: true,
+            ttl,
+            created: now,
+            updated: now,
+            accessed: now,
+            expires: ttl.map(|ttl| now.plus(ttl)),
+            running: 0,
+            turns: 0,
+            items: 0,
+            last_turn: None,
+            extra: new.extra,
+        };
+        let key = once.map(|once| once.key(self.0, caller));
+        match self.0.store().insert_session(&session, key.as_ref()).await? {
+            Keyed::Applied(()) => Ok(session),
+            Keyed::Replayed(id) => self.get(caller, agent.id, id.parse()?).await,
+        }
+    }
+
+    /// The session, if it is this agent's, lives, and the caller may see it. Else, in this order, the agent or the
+    /// session does not exist.
+    pub async fn get(&self, caller: &Caller, agent: AgentId, session: SessionId) -> Result<Session> {
+        let found = self.0.store().session(&caller.tenant, session).await?;
+        match found {
+            Some(found) if found.agent == agent && self.shows(caller, &found) => Ok(found),
+            _ => {
+                self.0.agents().get(caller, agent).await?;
+                Err(Error::not_found(Kind::Session, session))
+            }
+        }
+    }
+
+    /// The agent's session with this key.
+    pub async fn get_by_key(&self, caller: &Caller, agent: AgentId, key: &Key) -> Result<Session> {
+        let found = self.0.store().session_by_key(&caller.tenant, agent, key).await?;
+        match found {
+            Some(found) if self.shows(caller, &found) => Ok(found),
+            _ => {
+                self.0.agents().get(caller, agent).await?;
+                Err(Error::not_found(Kind::Session, key))
+            }
+        }
+    }
+
+    /// The caller's sessions that their client made, most recently updated first: one page of a walk.
+    pub async fn recent(
+        &self,
+        caller: &Caller,
+        agent: Option<AgentId>,
+        walk: Option<&Walk>,
+        limit: u32,
+    ) -> Result<Page<Session, Walk>> {
+        caller.may(Action::ListSessions)?;
+        let filter = SessionFilter {
+            tenant: caller.tenant.clone(),
+            owner: Some(caller.user.clone()),
+            client: Some(caller.client.clone()),
+            agent,
+        };
+        let agents = caller.grants.agents(Action::ListSessions);
+        self.0.store().walk_sessions(&filter, agents.as_deref(), walk, self.0.now(), limit).await
+    }
+
+    /// Sessions of every user, newest first: for those who administer.
+    pub async fn all(
+        &self,
+        caller: &Caller,
+        filter: SessionFilter,
+        expired: bool,
+        after: Option<(Time, SessionId)>,
+        limit: u32,
+    ) -> Result<Vec<Session>> {
+        caller.may(Action::Admin)?;
+        let filter = SessionFilter { tenant: caller.tenant.clone(), ..filter };
+        self.0.store().sessions_by_created(&filter, expired, after, self.0.now(), limit).await
+    }
+
+    /// Any session of the tenant, expired or not: for those who administer.
+    pub async fn any(&self, caller: &Caller, session: SessionId) -> Result<Session> {
+        caller.may(Action::Admin)?;
+        let found = self.0.store().session(&caller.tenant, session).await?;
+        found.ok_or_else(|| Error::not_found(Kind::Session, session))
+    }
+
+    /// Changes a session. With `touch` it counts as an update: the session moves to the front of the list.
+    pub async fn update(
+        &self,
+        caller: &Caller,
+        agent: AgentId,
+        session: SessionId,
+        patch: SessionPatch,
+        touch: bool,
+    ) -> Result<Session> {
+        self.get(caller, agent, session).await?;
+        caller.may_on(Action::ManageSessions, agent)?;
+        self.0.store().update_session(&caller.tenant, session, &patch, touch, self.0.now()).await
+    }
+
+    /// Deletes a session with all that is in it. A turn that runs in it is dropped and its stream broken off.
+    pub async fn delete(
+        &self,
+        caller: &Caller,
+        agent: AgentId,
+        session: SessionId,
+        once: Option<RequestOnce<'_>>,
+    ) -> Result<()> {
+        let key = once.map(|once| once.key(self.0, caller));
+        if let Err(error) = self.get(caller, agent, session).await {
+            // A repeated request finds nothing to delete any more; the store knows whether its key was applied.
+            let gone = matches!(error, Error::NotFound { kind: Kind::Session, .. })
+                && key.is_some()
+                && self.0.store().session(&caller.tenant, session).await?.is_none();
+            if !gone {
+                return Err(error);
+            }
+        }
+        caller.may_on(Action::ManageSessions, agent)?;
+        self.remove(caller, session, key.as_ref()).await
+    }
+
+    /// Deletes any session of the tenant: for those who administer.
+    pub async fn delete_any(&self, caller: &Caller, session: SessionId) -> Result<()> {
+        caller.may(Action::Admin)?;
+        self.remove(caller, session, None).await
+    }
+
+    async fn remove(&self, caller: &Caller, session: SessionId, key: Option<&RequestKey>) -> Result<()> {
+        let now = self.0.now();
+        if !self.0.store().delete_session(&caller.tenant, session, now, key).await? {
+            return Err(Error::not_found(Kind::Session, session));
+        }
+        self.0.engine().abandon(|turn| turn.session == Some(session));
+        Ok(())
+    }
+
+    /// The kept turns of a session with their items, oldest first.
+    pub async fn record(&self, session: &Session) -> Result<Vec<TurnRecord>> {
+        let mut record = Vec::new();
+        loop {
+            let after = record.last().and_then(|r: &TurnRecord| r.turn.number).unwrap_or(0);
+            let batch = self.0.store().turns(&session.tenant, session.id, after, RECORD_BATCH).await?;
+            let last = batch.len() < RECORD_BATCH as usize;
+            record.extend(batch);
+            if last {
+                return Ok(record);
+            }
+        }
+    }
+
+    fn shows(&self, caller: &Caller, session: &Session) -> bool {
+        (session.owner == caller.user || caller.sees_all()) && session.is_live(self.0.now())
+    }
+}

@@ -1,0 +1,157 @@
+//! Turns: run in a session, cancelled, traced.
+
+use std::sync::Arc;
+
+use super::App;
+use super::sessions::RequestOnce;
+use crate::caller::{Action, Caller};
+use crate::engine::{Live, Outcome, Started};
+use crate::error::{Conflict, Error, Kind, Result};
+use crate::id::{AgentId, SessionId, TurnId};
+use crate::item::{Context, ItemBody};
+use crate::part::Part;
+use crate::store::TurnRecord;
+use crate::turn::{CancelOutcome, NewTurn, Turn, TurnState};
+
+/// The operations on turns.
+#[derive(Clone, Copy, Debug)]
+pub struct Turns<'a>(pub(super) &'a App);
+
+/// What a turn has done so far.
+#[derive(Clone, Debug)]
+pub struct Traced {
+    /// The turn.
+    pub turn: Turn,
+    /// Its items, the input among them.
+    pub items: Vec<ItemBody>,
+}
+
+impl Turns<'_> {
+    /// Runs a turn in a session. Repeated with the same key, it is joined, or is what it came to then.
+    pub async fn start(
+        &self,
+        caller: &Caller,
+        agent: AgentId,
+        session: SessionId,
+        new: NewTurn,
+        once: Option<RequestOnce<'_>>,
+    ) -> Result<Started> {
+        let setting = self.setting(caller, agent, session, Action::Talk).await?;
+        let key = once.map(|once| once.key(self.0, caller));
+        self.0.engine().start(setting, new, key).await
+    }
+
+    /// What the agent's model would look up for an input. Changes nothing.
+    pub async fn retrieve(
+        &self,
+        caller: &Caller,
+        agent: AgentId,
+        session: SessionId,
+        new: NewTurn,
+    ) -> Result<Vec<Context>> {
+        let setting = self.setting(caller, agent, session, Action::Talk).await?;
+        self.0.engine().retrieve(&setting, new).await
+    }
+
+    /// Cancels the session's running turn that has this tag. `Conflict(NotInProgress)` if there is none. With `detach`,
+    /// the model may speak on to streams that are open; the session is free at once in any case.
+    pub async fn cancel(
+        &self,
+        caller: &Caller,
+        agent: AgentId,
+        session: SessionId,
+        tag: &str,
+        outcome: CancelOutcome,
+        detach: bool,
+    ) -> Result<Arc<TurnRecord>> {
+        self.0.sessions().get(caller, agent, session).await?;
+        caller.may_on(Action::Talk, agent)?;
+        let turn = self.0.store().turn_by_tag(&caller.tenant, session, tag).await?;
+        let live = turn.and_then(|turn| self.0.engine().find(&caller.tenant, turn.id));
+        let live = live.ok_or_else(|| Error::conflict(Conflict::NotInProgress, tag))?;
+        self.0.engine().cancel(&live, outcome, detach).await
+    }
+
+    /// Cancels any running turn of the tenant: for those who administer. What there is of the answer is kept.
+    pub async fn cancel_any(&self, caller: &Caller, turn: TurnId) -> Result<Arc<TurnRecord>> {
+        caller.may(Action::Admin)?;
+        let live = self.0.engine().find(&caller.tenant, turn);
+        let live = live.ok_or_else(|| Error::conflict(Conflict::NotInProgress, turn))?;
+        self.0.engine().cancel(&live, CancelOutcome::KeepPartial, false).await
+    }
+
+    /// What the session's turn with this alias has done: so far, if it runs.
+    pub async fn traced(&self, caller: &Caller, agent: AgentId, session: SessionId, alias: &str) -> Result<Traced> {
+        self.0.sessions().get(caller, agent, session).await?;
+        let found = self.0.store().turn_by_alias(&caller.tenant, session, alias).await?;
+        let record = found.ok_or_else(|| Error::not_found(Kind::Turn, alias))?;
+        let live = match record.turn.state {
+            TurnState::Running => self.0.engine().find(&caller.tenant, record.turn.id),
+            TurnState::Ended { .. } => None,
+        };
+        let mut items: Vec<_> = record.items.into_iter().map(|item| item.body).collect();
+        if let Some(live) = live {
+            items.truncate(live.input.len());
+            items.extend(live.items());
+        }
+        Ok(Traced { turn: record.turn, items })
+    }
+
+    /// Every turn of a session, kept or not, oldest first after the one given: for those who administer.
+    pub async fn all(
+        &self,
+        caller: &Caller,
+        session: SessionId,
+        after: Option<(crate::clock::Time, TurnId)>,
+        limit: u32,
+    ) -> Result<Vec<Turn>> {
+        caller.may(Action::Admin)?;
+        self.0.store().all_turns(&caller.tenant, session, after, limit).await
+    }
+
+    /// Any turn with its items: for those who administer.
+    pub async fn any(&self, caller: &Caller, turn: TurnId) -> Result<TurnRecord> {
+        caller.may(Action::Admin)?;
+        let found = self.0.store().turn(&caller.tenant, turn).await?;
+        found.ok_or_else(|| Error::not_found(Kind::Turn, turn))
+    }
+
+    /// Stored parts of any turn from number `from`: for those who administer.
+    pub async fn stored_parts(&self, caller: &Caller, turn: TurnId, from: u32, limit: u32) -> Result<Vec<Part>> {
+        caller.may(Action::Admin)?;
+        self.0.store().parts(&caller.tenant, turn, from, limit).await
+    }
+
+    /// The turn, if it runs here.
+    pub fn live(&self, caller: &Caller, turn: TurnId) -> Option<Arc<Live>> {
+        self.0.engine().find(&caller.tenant, turn)
+    }
+
+    /// Waits for a started turn. `NotFound(Session)` if its record went away meanwhile.
+    pub async fn outcome(&self, started: &Started) -> Result<Arc<TurnRecord>> {
+        match started.outcome().await {
+            Outcome::Ended(record) => Ok(record),
+            Outcome::Gone => {
+                let session = started.turn().session.map(|s| s.to_string()).unwrap_or_default();
+                Err(Error::not_found(Kind::Session, session))
+            }
+        }
+    }
+
+    async fn setting(
+        &self,
+        caller: &Caller,
+        agent: AgentId,
+        session: SessionId,
+        action: Action,
+    ) -> Result<crate::engine::Setting> {
+        let session = self.0.sessions().get(caller, agent, session).await?;
+        caller.may_on(action, agent)?;
+        let agent = self.0.agents().find(&caller.tenant, agent).await?;
+        if !agent.enabled {
+            return Err(Error::conflict(Conflict::Disabled, agent.id));
+        }
+        let version = self.0.agents().version_of(&caller.tenant, agent.id, session.version).await?;
+        Ok(crate::engine::Setting { caller: caller.clone(), agent: agent.key, version, session })
+    }
+}

@@ -1,0 +1,223 @@
+//! Accepting a turn: one transaction takes the lane and stores the input; only then does it run.
+
+use std::sync::Arc;
+
+use super::live::Live;
+use super::run::Run;
+use super::{Engine, Outcome, PartReader};
+use crate::agent::{AgentVersion, WhenBusy};
+use crate::caller::Caller;
+use crate::error::{Conflict, Error, Kind, Result};
+use crate::id::{Key, TurnId};
+use crate::item::{Item, ItemBody};
+use crate::session::Session;
+use crate::store::{Accept, Keyed, RequestKey, TurnRecord};
+use crate::turn::{Ending, Lane, NewTurn, Parent, Turn, TurnKind, TurnState};
+
+/// A turn that was started, joined, or found to have been run before.
+#[derive(Clone, Debug)]
+pub enum Started {
+    /// It runs here.
+    Live(Arc<Live>),
+    /// It ran before; this is what stands.
+    Stored(Arc<TurnRecord>),
+}
+
+impl Started {
+    /// The turn as it was accepted, or as it stands.
+    pub fn turn(&self) -> &Turn {
+        match self {
+            Self::Live(live) => &live.turn,
+            Self::Stored(record) => &record.turn,
+        }
+    }
+
+    /// How it comes out; waits for it.
+    pub async fn outcome(&self) -> Outcome {
+        match self {
+            Self::Live(live) => live.outcome().await,
+            Self::Stored(record) => Outcome::Ended(record.clone()),
+        }
+    }
+
+    /// A reader of its parts, if it still runs here.
+    pub fn read(&self) -> Option<PartReader> {
+        match self {
+            Self::Live(live) => Some(live.read(0)),
+            Self::Stored(_) => None,
+        }
+    }
+}
+
+/// What a turn is run with.
+#[derive(Clone)]
+pub(crate) struct Setting {
+    pub caller: Caller,
+    pub agent: Key,
+    pub version: Arc<AgentVersion>,
+    pub session: Session,
+}
+
+impl Engine {
+    /// Accepts a message turn into the session's lane and runs it.
+    pub(crate) async fn start(&self, setting: Setting, new: NewTurn, request: Option<RequestKey>) -> Result<Started> {
+        self.admit()?;
+        let parameters = setting.version.definition.bind(new.parameters.clone())?;
+        let new = NewTurn { parameters, ..new };
+        let lane = Lane::session(setting.session.id);
+        let when_busy = new.when_busy.or(setting.version.definition.when_busy).unwrap_or(new.when_busy_default);
+        let mut place = None;
+        let mut waited = false;
+        loop {
+            let waiting = place.as_ref().map(super::queue::Place::id);
+            match self.accept(&setting, &new, lane.clone(), request.clone(), waiting).await {
+                Err(Error::Conflict { kind: Conflict::Busy, id }) => match when_busy {
+                    WhenBusy::Reject => return Err(Error::conflict(Conflict::Busy, id)),
+                    WhenBusy::Interrupt => self.clear(&setting, &lane).await?,
+                    WhenBusy::Steer => {
+                        if let Some(joined) = self.steer(&setting, &lane, &new) {
+                            return Ok(Started::Live(joined));
+                        }
+                        // The running turn takes no more: wait for its end, then run as a turn of its own.
+                        self.wait_for(&setting, &lane).await;
+                    }
+                    WhenBusy::Queue => {
+                        let place = match &mut place {
+                            Some(place) => place,
+                            None => place.insert(self.enqueue(&setting.caller.tenant, &lane, new.text.clone()).await?),
+                        };
+                        place.turn_has_come(!waited).await?;
+                        waited = true;
+                    }
+                },
+                done => {
+                    if let (Ok(_), Some(place)) = (&done, place) {
+                        place.used();
+                    }
+                    return done;
+                }
+            }
+        }
+    }
+
+    async fn accept(
+        &self,
+        setting: &Setting,
+        new: &NewTurn,
+        lane: Lane,
+        request: Option<RequestKey>,
+        waited: Option<uuid::Uuid>,
+    ) -> Result<Started> {
+        let ports = &self.0.ports;
+        let now = ports.clock.now();
+        let id = TurnId(ports.ids.uuid(now));
+        let mut turn = Turn {
+            tenant: setting.caller.tenant.clone(),
+            id,
+            session: Some(setting.session.id),
+            conversation: None,
+            agent: Some(setting.session.agent),
+            version: Some(setting.version.ordinal),
+            owner: setting.caller.user.clone(),
+            client: setting.caller.client.clone(),
+            parent: None,
+            number: None,
+            kind: TurnKind::Message,
+            lane: lane.clone(),
+            state: TurnState::Running,
+            kept: false,
+            alias: new.alias.clone().unwrap_or_else(|| id.to_string()),
+            tag: new.tag.clone(),
+            on_failure: new.on_failure,
+            on_disconnect: new.on_disconnect,
+            parameters: new.parameters.clone(),
+            usage: None,
+            created: now,
+            ended: None,
+            extra: Default::default(),
+        };
+        let input = vec![Item {
+            tenant: turn.tenant.clone(),
+            id: crate::id::ItemId(ports.ids.uuid(now)),
+            turn: id,
+            session: turn.session,
+            position: 0,
+            number: None,
+            created: now,
+            body: ItemBody::UserMessage { text: new.text.clone() },
+        }];
+        let fence = self.new_fence(lane);
+        let accept = Accept {
+            turn: turn.clone(),
+            parent: Parent::SessionHead,
+            input: input.clone(),
+            fence: fence.clone(),
+            request,
+            waited,
+        };
+        // The transaction and what follows it are one task: a caller that goes away in between must not leave a lane
+        // that is held for a turn that nobody runs.
+        let engine = self.clone();
+        let (setting, new) = (setting.clone(), new.clone());
+        let started = self.0.tasks.spawn(async move {
+            match engine.0.ports.store.accept_turn(&accept).await? {
+                Keyed::Replayed(id) => engine.replayed(&turn, id.parse()?).await,
+                Keyed::Applied(parent) => {
+                    turn.parent = parent;
+                    let accepted = engine.0.ports.timer.elapsed();
+                    let live = Arc::new(Live::new(turn, input, fence, accepted));
+                    engine.live().insert(live.turn.id, live.clone());
+                    let run = Run { engine: engine.clone(), live: live.clone(), setting, new };
+                    engine.0.tasks.spawn(run.run());
+                    Ok(Started::Live(live))
+                }
+            }
+        });
+        started.await.map_err(Error::internal)?
+    }
+
+    /// The turn that a repeated request began: joined if it runs here, else as it stands. One that a crash cut short
+    /// answers that, and is not run again.
+    async fn replayed(&self, asked: &Turn, id: TurnId) -> Result<Started> {
+        if let Some(live) = self.find(&asked.tenant, id) {
+            return Ok(Started::Live(live));
+        }
+        let record = self.0.ports.store.turn(&asked.tenant, id).await?;
+        let record = record.ok_or_else(|| Error::not_found(Kind::Turn, id))?;
+        match &record.turn.state {
+            TurnState::Ended { ending: Ending::Crashed } => Err(Error::conflict(Conflict::Interrupted, id)),
+            TurnState::Ended { .. } => Ok(Started::Stored(Arc::new(record))),
+            TurnState::Running => Err(Error::conflict(Conflict::Busy, id)),
+        }
+    }
+
+    /// The turn that runs in this lane, here.
+    fn running_in(&self, setting: &Setting, lane: &Lane) -> Option<Arc<Live>> {
+        let live = self.live();
+        let mut in_lane = live.values().filter(|l| l.fence.lane == *lane && l.turn.tenant == setting.caller.tenant);
+        in_lane.find(|l| l.phase() != super::live::Phase::Closed).cloned()
+    }
+
+    /// Interrupts what runs in the lane, drops what waits for it, and waits for the lane to be free.
+    async fn clear(&self, setting: &Setting, lane: &Lane) -> Result<()> {
+        self.0.ports.store.clear_queue(&setting.caller.tenant, lane).await?;
+        if let Some(live) = self.running_in(setting, lane) {
+            live.interrupt(Ending::Superseded);
+        }
+        self.wait_for(setting, lane).await;
+        Ok(())
+    }
+
+    fn steer(&self, setting: &Setting, lane: &Lane, new: &NewTurn) -> Option<Arc<Live>> {
+        let live = self.running_in(setting, lane)?;
+        live.steer(new.text.clone(), self.0.settings.queue_length as usize).then_some(live)
+    }
+
+    /// Waits for the end of what runs in the lane here; a moment if it runs elsewhere.
+    async fn wait_for(&self, setting: &Setting, lane: &Lane) {
+        match self.running_in(setting, lane) {
+            Some(live) => live.closed().await,
+            None => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Ending a turn: one transaction that stores what it made, counts it, moves its session and releases its lane. Whoever
+//! closes the turn first writes it; the last byte goes out after it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Engine;
+use super::live::{Live, Outcome};
+use crate::error::{Conflict, Error, FaultKind, Result};
+use crate::item::ItemBody;
+use crate::part::{fold, usage};
+use crate::session::{TITLE_MAX, cut};
+use crate::store::{Finish, TurnRecord};
+use crate::turn::{CancelOutcome, Ending, OnFailure};
+
+/// How long a turn that ended well waits for a store that is away before it counts as failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest pause between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+impl Engine {
+    /// Writes the end that the turn's own run came to, unless somebody else has closed it.
+    pub(super) async fn finish(&self, live: &Arc<Live>, ending: Ending, text: &str) {
+        if !live.close() {
+            // A cancel that could not be written gives the right back; then the end is ours to write after all.
+            if let Some(()) = self.closed_by_other(live).await {
+                return;
+            }
+        }
+        let mut finish = self.finish_of(live, ending, text);
+        let mut pause = Duration::from_millis(20);
+        let gives_up = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            match self.write(live, finish.clone()).await {
+                Ok(_) => return,
+                Err(Error::Conflict { kind: Conflict::Stale, .. }) => {
+                    live.settle(Outcome::Gone);
+                    return;
+                }
+                Err(error) => {
+                    tracing::warn!(turn = %live.turn.id, %error, source = ?std::error::Error::source(&error), "cannot store a turn's end, trying again");
+                    if tokio::time::Instant::now() > gives_up && self.running_down() {
+                        // The lease is left behind: the next start finds it and writes the turn's end.
+                        live.settle(Outcome::Gone);
+                        return;
+                    }
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    if tokio::time::Instant::now() > gives_up && finish.ending.is_success() {
+                        finish = self.finish_of(live, FaultKind::Unavailable.with("the store is away").into(), text);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Cancels a turn. `Conflict(NotInProgress)` if its end is written, or being written. With `detach`, the model may
+    /// speak on to streams that are open.
+    pub(crate) async fn cancel(
+        &self,
+        live: &Arc<Live>,
+        outcome: CancelOutcome,
+        detach: bool,
+    ) -> Result<Arc<TurnRecord>> {
+        if !live.close() {
+            return Err(Error::conflict(Conflict::NotInProgress, live.turn.id));
+        }
+        let now = self.0.ports.clock.now();
+        let spoken = live.spoken();
+        let (kept, bodies) = match outcome {
+            CancelOutcome::Drop => (false, fold(&spoken)),
+            CancelOutcome::KeepPartial => (true, fold(&spoken)),
+            CancelOutcome::Empty => (true, Vec::new()),
+            CancelOutcome::Replace { text } => (true, vec![ItemBody::AgentMessage { text }]),
+        };
+        let finish = Finish {
+            kept,
+            output: live.output(bodies, now, &self.0.ports.ids),
+            parts: self.parts_at_end(live, kept),
+            ..self.finish_of(live, Ending::Cancelled, &input_text(live))
+        };
+        // Its own task: a caller that goes away must not leave the turn half closed.
+        let (engine, cancelled) = (self.clone(), live.clone());
+        let written = self.0.tasks.spawn(async move {
+            let written = engine.write(&cancelled, finish).await;
+            match &written {
+                Ok(_) if !detach => {
+                    cancelled.end(Ending::Cancelled);
+                    cancelled.stop.cancel();
+                }
+                Ok(_) if !cancelled.has_readers() => cancelled.stop.cancel(),
+                Ok(_) => {}
+                Err(Error::Conflict { kind: Conflict::Stale, .. }) => cancelled.abandon(),
+                Err(_) => cancelled.reopen(),
+            }
+            written
+        });
+        match written.await.map_err(Error::internal)? {
+            Err(Error::Conflict { kind: Conflict::Stale, .. }) => {
+                Err(Error::conflict(Conflict::NotInProgress, live.turn.id))
+            }
+            written => written,
+        }
+    }
+
+    /// One try. On success the outcome is told and the lane's queue is woken.
+    async fn write(&self, live: &Arc<Live>, finish: Finish) -> Result<Arc<TurnRecord>> {
+        let ending = finish.ending.word();
+        let mut items = live.input.clone();
+        items.extend(finish.output.iter().cloned());
+        let turn = self.0.ports.store.finish_turn(&finish).await?;
+        let record = Arc::new(TurnRecord { turn, items });
+        let took = self.0.ports.timer.elapsed().saturating_sub(live.accepted);
+        self.0.ports.observer.turn_ended(ending, took);
+        live.settle(Outcome::Ended(record.clone()));
+        self.0.queues.ring(&live.turn.tenant, &live.fence.lane);
+        Ok(record)
+    }
+
+    fn finish_of(&self, live: &Live, ending: Ending, text: &str) -> Finish {
+        let now = self.0.ports.clock.now();
+        let spoken = live.spoken();
+        let kept = ending.is_success() || live.turn.on_failure == OnFailure::Keep;
+        Finish {
+            tenant: live.turn.tenant.clone(),
+            turn: live.turn.id,
+            session: live.turn.session,
+            fence: live.fence.clone(),
+            ending,
+            kept,
+            output: live.output(fold(&spoken), now, &self.0.ports.ids),
+            usage: usage(&spoken),
+            parts: self.parts_at_end(live, kept),
+            auto_title: Some(cut(text, TITLE_MAX).to_owned()),
+            now,
+        }
+    }
+
+    /// A kept turn's items say all that its parts did; one that is not kept keeps them, to show what there was.
+    fn parts_at_end(&self, live: &Live, kept: bool) -> Option<Vec<crate::part::Part>> {
+        match (kept, live.any_stored()) {
+            (true, true) => None,
+            (true, false) => Some(Vec::new()),
+            (false, _) => Some(live.unstored().0),
+        }
+    }
+
+    /// Waits for whoever closes the turn; `None` if they gave it back and it is closed by us now.
+    async fn closed_by_other(&self, live: &Arc<Live>) -> Option<()> {
+        loop {
+            if live.phase() == super::live::Phase::Closed {
+                return Some(());
+            }
+            if live.close() {
+                return None;
+            }
+            tokio::select! {
+                () = live.closed() => return Some(()),
+                // Only a store that is away gives the right back, which is rare and slow: looking is good enough.
+                () = tokio::time::sleep(Duration::from_millis(20)) => {}
+            }
+        }
+    }
+
+    fn running_down(&self) -> bool {
+        self.0.draining.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+fn input_text(live: &Live) -> String {
+    let texts = live.input.iter().find_map(|item| match &item.body {
+        ItemBody::UserMessage { text } => Some(text.clone()),
+        _ => None,
+    });
+    texts.unwrap_or_default()
+}

@@ -1,0 +1,149 @@
+//! The engine runs turns: accepts them into their lanes, feeds what the model says into numbered parts, ends them in one
+//! transaction, and picks up what dead processes leave behind.
+//!
+//! A turn that runs here has a [`Live`], which its readers share. Its one way out is [`Live::close`]: whoever closes it
+//! first (the model's end, a cancel, a deletion) decides how it ended.
+
+mod accept;
+mod finish;
+mod lease;
+mod live;
+mod queue;
+mod run;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio_util::task::TaskTracker;
+
+pub(crate) use accept::Setting;
+pub use accept::Started;
+pub use live::{Live, Outcome, PartReader};
+
+use crate::app::{Ports, Settings};
+use crate::error::{Error, Result};
+use crate::id::{NodeId, TenantId, TurnId};
+use crate::store::{Fence, Swept};
+use crate::turn::{Lane, Turn};
+
+/// Rows handled in one batch of upkeep.
+const SWEEP_BATCH: u32 = 1_000;
+
+/// Runs turns. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine(Arc<Shared>);
+
+struct Shared {
+    ports: Ports,
+    settings: Settings,
+    node: NodeId,
+    tasks: TaskTracker,
+    /// Turns that run here.
+    live: Mutex<HashMap<TurnId, Arc<Live>>>,
+    queues: queue::Queues,
+    tokens: AtomicI64,
+    draining: AtomicBool,
+}
+
+impl Engine {
+    pub(crate) fn new(ports: Ports, settings: Settings, node: NodeId, tasks: TaskTracker) -> Self {
+        Self(Arc::new(Shared {
+            ports,
+            settings,
+            node,
+            tasks,
+            live: Mutex::default(),
+            queues: queue::Queues::default(),
+            tokens: AtomicI64::new(0),
+            draining: AtomicBool::new(false),
+        }))
+    }
+
+    pub(crate) fn node(&self) -> NodeId {
+        self.0.node
+    }
+
+    pub(crate) fn running(&self) -> usize {
+        self.live().len()
+    }
+
+    pub(crate) fn drain(&self) {
+        self.0.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// The turn, if it runs here.
+    pub(crate) fn find(&self, tenant: &TenantId, turn: TurnId) -> Option<Arc<Live>> {
+        self.live().get(&turn).filter(|live| live.turn.tenant == *tenant).cloned()
+    }
+
+    /// Ends the view of turns whose record is gone: readers see their stream break, nothing more is written.
+    pub(crate) fn abandon(&self, which: impl Fn(&Turn) -> bool) {
+        let gone: Vec<_> = self.live().values().filter(|live| which(&live.turn)).cloned().collect();
+        for live in gone {
+            live.abandon();
+        }
+    }
+
+    /// Waits until no turn runs here, for as long as `patience`; then interrupts the rest and says how many.
+    pub(crate) async fn settle(&self, patience: Duration) -> usize {
+        let deadline = tokio::time::Instant::now() + patience;
+        loop {
+            let Some(live) = self.live().values().next().cloned() else { return 0 };
+            if tokio::time::timeout_at(deadline, live.closed()).await.is_err() {
+                break;
+            }
+        }
+        let rest: Vec<_> = self.live().values().cloned().collect();
+        for live in &rest {
+            live.interrupt(crate::turn::Ending::Crashed);
+        }
+        for live in &rest {
+            // Each is closed by its own task, whose tries to store the end are limited.
+            tokio::time::timeout(Duration::from_secs(10), live.closed()).await.ok();
+        }
+        rest.len()
+    }
+
+    pub(crate) async fn sweep(&self) -> Result<Swept> {
+        let ports = &self.0.ports;
+        let mut sum = Swept::default();
+        loop {
+            let window = self.0.settings.walk_window;
+            let swept = ports.store.sweep(ports.clock.now(), ports.timer.wall(), window, SWEEP_BATCH).await?;
+            ports.observer.swept(swept);
+            sum.expired += swept.expired;
+            sum.reaped += swept.reaped;
+            if swept == Swept::default() {
+                return Ok(sum);
+            }
+        }
+    }
+
+    /// A fence that no one ever held before.
+    fn new_fence(&self, lane: Lane) -> Fence {
+        Fence { lane, node: self.0.node, token: self.0.tokens.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    fn live(&self) -> std::sync::MutexGuard<'_, HashMap<TurnId, Arc<Live>>> {
+        // The map is whole after each of its methods: a panic elsewhere under the lock leaves nothing half done.
+        self.0.live.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    fn admit(&self) -> Result<()> {
+        if self.0.draining.load(Ordering::Relaxed) {
+            return Err(Error::unavailable("the server is shutting down"));
+        }
+        if self.running() >= self.0.settings.running_turns {
+            return Err(Error::unavailable("too many turns are running"));
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("node", &self.0.node).field("running", &self.running()).finish_non_exhaustive()
+    }
+}

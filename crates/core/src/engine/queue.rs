@@ -1,0 +1,122 @@
+//! Waiting for a lane. Queued input stands in the store in order of arrival; whoever waits here is woken when a turn of
+//! the lane ends on this node, and looks by itself now and then, since the lane may be freed on another.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::Engine;
+use crate::error::{Conflict, Error, Ignore, Result};
+use crate::id::TenantId;
+use crate::store::Waiting;
+use crate::turn::Lane;
+
+/// How long a waiter sleeps before it looks by itself.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Wakes those who wait for a lane.
+#[derive(Default)]
+pub(super) struct Queues(Mutex<HashMap<(TenantId, Lane), Arc<Notify>>>);
+
+impl Queues {
+    fn bell(&self, tenant: &TenantId, lane: &Lane) -> Arc<Notify> {
+        let mut bells = self.0.lock().unwrap_or_else(|e| e.into_inner());
+        bells.entry((tenant.clone(), lane.clone())).or_default().clone()
+    }
+
+    /// Wakes all who wait for the lane; forgets lanes that nobody waits for.
+    pub(super) fn ring(&self, tenant: &TenantId, lane: &Lane) {
+        let mut bells = self.0.lock().unwrap_or_else(|e| e.into_inner());
+        let key = (tenant.clone(), lane.clone());
+        if let Some(bell) = bells.get(&key) {
+            bell.notify_waiters();
+            if Arc::strong_count(bell) == 1 {
+                bells.remove(&key);
+            }
+        }
+    }
+}
+
+/// A place in a lane's queue. Given up when dropped without having been [used](Place::used).
+pub(super) struct Place {
+    engine: Engine,
+    waiting: Waiting,
+    bell: Arc<Notify>,
+    deadline: tokio::time::Instant,
+    used: bool,
+}
+
+impl Engine {
+    /// Takes a place in the lane's queue. `TooMany` if the queue is full.
+    pub(super) async fn enqueue(&self, tenant: &TenantId, lane: &Lane, input: String) -> Result<Place> {
+        let shared = &self.0;
+        let wall = shared.ports.timer.wall();
+        let waiting = Waiting {
+            id: shared.ports.ids.uuid(wall),
+            tenant: tenant.clone(),
+            lane: lane.clone(),
+            node: shared.node,
+            input,
+            until: wall.plus(shared.settings.queue_wait),
+        };
+        let bell = shared.queues.bell(tenant, lane);
+        shared.ports.store.enqueue(&waiting, shared.settings.queue_length).await?;
+        let deadline = tokio::time::Instant::now() + shared.settings.queue_wait;
+        Ok(Place { engine: self.clone(), waiting, bell, deadline, used: false })
+    }
+}
+
+impl Place {
+    pub(super) fn id(&self) -> uuid::Uuid {
+        self.waiting.id
+    }
+
+    /// The input became a turn, which took it off the queue.
+    pub(super) fn used(mut self) {
+        self.used = true;
+    }
+
+    /// Waits until it may be worth trying: the input is first in its queue and somebody left the lane, or some time has
+    /// passed. `Conflict(Busy)` once the wait has been too long, `Conflict(Interrupted)` if an interrupt dropped it.
+    pub(super) async fn turn_has_come(&self, first_try: bool) -> Result<()> {
+        let shared = &self.engine.0;
+        let mut wait = !first_try;
+        loop {
+            let rung = self.bell.notified();
+            tokio::pin!(rung);
+            rung.as_mut().enable();
+            if wait {
+                tokio::select! {
+                    () = rung => {}
+                    () = tokio::time::sleep(LOOK) => {}
+                    () = tokio::time::sleep_until(self.deadline) => {
+                        return Err(Error::conflict(Conflict::Busy, &self.waiting.lane));
+                    }
+                }
+            }
+            let (tenant, lane) = (&self.waiting.tenant, &self.waiting.lane);
+            match shared.ports.store.first_waiting(tenant, lane, shared.ports.timer.wall()).await? {
+                Some(first) if first.id == self.waiting.id => return Ok(()),
+                Some(first) if first.id < self.waiting.id => wait = true,
+                // Whoever waits is in the queue, unless somebody emptied it.
+                _ => return Err(Error::conflict(Conflict::Interrupted, lane)),
+            }
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.used {
+            return;
+        }
+        let (engine, waiting) = (self.engine.clone(), self.waiting.clone());
+        self.engine.0.tasks.spawn(async move {
+            let gone = engine.0.ports.store.dequeue(&waiting.tenant, &waiting.lane, waiting.id).await;
+            gone.ignore("a place left in the queue gives up by itself at its time");
+            engine.0.queues.ring(&waiting.tenant, &waiting.lane);
+        });
+    }
+}

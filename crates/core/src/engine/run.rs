@@ -1,0 +1,342 @@
+//! The loop of one turn: ask the model, run the tools it calls, ask again, until it is done.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use futures_util::future::join_all;
+use serde_json::json;
+
+use super::Engine;
+use super::accept::Setting;
+use super::live::{Live, Phase};
+use crate::agent::{ParameterKind, ParameterValue, ToolDefinition};
+use crate::app::StreamDurability;
+use crate::error::{Error, FaultKind, ModelFault};
+use crate::item::{Context, ItemBody, ToolCall, ToolKind, ToolResult};
+use crate::model::{Model, ModelEvent, ModelRequest, SessionView, Stop};
+use crate::part::{PartBody, fold, usage};
+use crate::turn::{Ending, NewTurn};
+
+/// Events taken from a model at once if they are there already: one batch to store, one wake of the readers.
+const BATCH: usize = 64;
+
+/// The tool by which a model changes a parameter.
+const UPDATE_PARAMETER: &str = "update_parameter";
+
+/// One turn's run. Owned by its task, which ends when the turn has ended and no open stream wants more.
+pub(super) struct Run {
+    pub engine: Engine,
+    pub live: Arc<Live>,
+    pub setting: Setting,
+    pub new: NewTurn,
+}
+
+/// What the loop of a turn ran into.
+enum Halt {
+    /// The model, or a limit.
+    Fault(ModelFault),
+    /// The store, or a lost fence.
+    Store(Error),
+    /// It was cancelled, and no open stream listens any more.
+    Unheard,
+}
+
+impl From<ModelFault> for Halt {
+    fn from(fault: ModelFault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl Run {
+    pub async fn run(self) {
+        let limit = self.setting.version.definition.limits.turn_timeout;
+        let ending = tokio::select! {
+            biased;
+            () = self.live.stop.cancelled() => self.live.why_stopped(),
+            told = tokio::time::timeout(limit, self.converse()) => match told {
+                Ok(Ok(ending)) => ending,
+                Ok(Err(Halt::Fault(fault))) => {
+                    if !fault.detail.is_empty() {
+                        tracing::info!(turn = %self.live.turn.id, kind = %fault.kind, detail = fault.detail, "model fault");
+                    }
+                    fault.into()
+                }
+                Ok(Err(Halt::Store(error))) => {
+                    tracing::error!(turn = %self.live.turn.id, %error, source = ?std::error::Error::source(&error), "turn cut short");
+                    FaultKind::Failed.with("").into()
+                }
+                Ok(Err(Halt::Unheard)) => Ending::Cancelled,
+                Err(_) => FaultKind::DeadlinePassed.with("").into(),
+            },
+        };
+        self.engine.finish(&self.live, ending.clone(), &self.new.text).await;
+        self.live.end(ending);
+        self.engine.live().remove(&self.live.turn.id);
+    }
+
+    /// The loop. Parts go to the live turn as they come; what is returned is how the turn ends.
+    async fn converse(&self) -> Result<Ending, Halt> {
+        let definition = &self.setting.version.definition;
+        let models = &self.engine.0.ports.models;
+        let model = models.get(definition.model.as_deref()).ok_or_else(|| {
+            let name = definition.model.as_deref().unwrap_or("default");
+            let mut fault = FaultKind::UnknownModel.with("");
+            fault.message = format!("no model '{name}' is configured");
+            fault
+        })?;
+        let mut request = self.request(&*model).await?;
+        let contexts = match self.new.contexts.clone() {
+            Some(given) => Some(given),
+            None => model.retrieve(&request).await?,
+        };
+        if let Some(contexts) = contexts {
+            request.contexts.clone_from(&contexts);
+            self.say(vec![PartBody::Contexts { contexts }]).await?;
+        }
+        for iteration in 0..definition.limits.iterations {
+            request.iteration = iteration;
+            let (stop, open_calls) = self.ask(&*model, request.clone()).await?;
+            match stop {
+                Stop::Length => return Ok(Ending::Length),
+                Stop::Filtered => return Ok(Ending::Filtered),
+                Stop::Done => {}
+            }
+            if let Some(most) = definition.limits.tokens {
+                let used = usage(&self.live.spoken()).map_or(0, |u| u.total());
+                if used >= most && !open_calls.is_empty() {
+                    return Ok(Ending::Length);
+                }
+            }
+            if !open_calls.is_empty() {
+                let (known, unknown): (Vec<_>, Vec<_>) = open_calls.into_iter().partition(|call| self.can_run(call));
+                self.call(known).await?;
+                if !unknown.is_empty() && self.new.caller_runs_tools {
+                    return Ok(Ending::NeedsOutputs);
+                }
+                self.call(unknown).await?;
+            }
+            let mut items = fold(&self.live.spoken());
+            let more = matches!(items.last(), Some(ItemBody::ToolResult(_)));
+            let steered = self.live.take_steered(!more);
+            if !more && steered.is_empty() {
+                return Ok(Ending::Done);
+            }
+            self.say(steered.iter().map(|text| PartBody::Steered { text: text.clone() }).collect()).await?;
+            items.extend(steered.into_iter().map(|text| ItemBody::UserMessage { text }));
+            items.retain(|item| !matches!(item, ItemBody::Contexts { .. }));
+            request.so_far = items;
+        }
+        Err(FaultKind::Iterations.with("").into())
+    }
+
+    async fn request(&self, model: &dyn Model) -> Result<ModelRequest, Halt> {
+        let session = &self.setting.session;
+        let line = match (model.wants_line(), self.live.turn.parent) {
+            (true, Some(parent)) => {
+                let store = &self.engine.0.ports.store;
+                let turns = store.line(&session.tenant, parent, self.engine.0.settings.line_turns).await;
+                let turns = turns.map_err(Halt::Store)?;
+                turns.into_iter().flat_map(|turn| turn.items).map(|item| item.body).collect()
+            }
+            _ => Vec::new(),
+        };
+        let mut tools = self.setting.version.definition.tools.clone();
+        tools.extend(self.update_tool());
+        Ok(ModelRequest {
+            agent: self.setting.agent.clone(),
+            version: self.setting.version.clone(),
+            session: Some(SessionView {
+                key: session.key.to_string(),
+                title: session.shown_title().unwrap_or_default().to_owned(),
+                metadata: session.metadata.clone(),
+            }),
+            turn: session.turns + 1,
+            text: self.new.text.clone(),
+            parameters: self.new.parameters.clone(),
+            contexts: Vec::new(),
+            line,
+            so_far: Vec::new(),
+            iteration: 0,
+            tools,
+        })
+    }
+
+    /// Asks once; returns why the model stopped, and the calls that it left open.
+    async fn ask(&self, model: &dyn Model, request: ModelRequest) -> Result<(Stop, Vec<ToolCall>), Halt> {
+        let so_far = self.live.items();
+        let groups = so_far.iter().filter_map(|item| match item {
+            ItemBody::ToolCall(call) => Some(call.group + 1),
+            _ => None,
+        });
+        let first_group = groups.max().unwrap_or(0);
+        let mut open: Vec<ToolCall> = Vec::new();
+        let mut events = model.answer(request).ready_chunks(BATCH);
+        while let Some(batch) = events.next().await {
+            let mut parts = Vec::with_capacity(batch.len());
+            let mut halt = None;
+            for event in batch {
+                match event {
+                    Ok(ModelEvent::Text(delta)) => parts.push(PartBody::Text { delta }),
+                    Ok(ModelEvent::Reasoning(delta)) => parts.push(PartBody::Reasoning { delta }),
+                    Ok(ModelEvent::ToolCall(mut call)) => {
+                        call.group = call.group.saturating_add(first_group);
+                        open.push(call.clone());
+                        parts.push(PartBody::ToolCall(call));
+                    }
+                    Ok(ModelEvent::ToolResult(result)) => {
+                        open.retain(|call| call.call != result.call);
+                        parts.push(PartBody::ToolResult(result));
+                    }
+                    Ok(ModelEvent::ParameterUpdate { name, value }) => {
+                        parts.extend(self.parameter_update(name, value)?);
+                    }
+                    Ok(ModelEvent::Usage(usage)) => parts.push(PartBody::Usage(usage)),
+                    Ok(ModelEvent::Stop(stop)) => halt = Some(Ok(stop)),
+                    Err(fault) => halt = Some(Err(fault)),
+                }
+                if halt.is_some() {
+                    break;
+                }
+            }
+            self.say(parts).await?;
+            match halt {
+                Some(Ok(stop)) => return Ok((stop, open)),
+                Some(Err(fault)) => return Err(fault.into()),
+                None => {}
+            }
+        }
+        Err(FaultKind::BrokenStream.with("the stream ended without a stop").into())
+    }
+
+    /// Adds parts, stores them first where that is promised, and shows them.
+    async fn say(&self, parts: Vec<PartBody>) -> Result<(), Halt> {
+        if parts.is_empty() {
+            return Ok(());
+        }
+        if self.live.phase() == Phase::Closed && !self.live.has_readers() {
+            return Err(Halt::Unheard);
+        }
+        let shared = &self.engine.0;
+        let first = !self.live.any_parts();
+        if !self.live.push(parts, shared.settings.turn_bytes) {
+            return Err(FaultKind::Failed.with("the turn has produced more than it may").into());
+        }
+        if shared.settings.stream_durability == StreamDurability::Strict && self.live.phase() == Phase::Open {
+            self.engine.store_parts(&self.live).await.map_err(Halt::Store)?;
+        }
+        self.live.show();
+        if first {
+            shared.ports.observer.first_part(shared.ports.timer.elapsed().saturating_sub(self.live.accepted));
+        }
+        Ok(())
+    }
+
+    /// What a change of a parameter amounts to: nothing if it has that value already.
+    fn parameter_update(&self, name: String, value: ParameterValue) -> Result<Option<PartBody>, ModelFault> {
+        let definition = &self.setting.version.definition;
+        let declared = definition.parameters.get(&name).map(|p| p.kind.type_name());
+        if !definition.may_change(&name) || declared != Some(value.type_name()) {
+            let mut fault = FaultKind::Failed.with("");
+            fault.message = format!("the agent may not set the parameter '{name}' to a {}", value.type_name());
+            return Err(fault);
+        }
+        let before = self.live.items().into_iter().rev().find_map(|item| match item {
+            ItemBody::ParameterUpdate { name: n, value } if n == name => Some(value),
+            _ => None,
+        });
+        let before = before.or_else(|| self.new.parameters.get(&name).cloned());
+        Ok((before.as_ref() != Some(&value)).then_some(PartBody::ParameterUpdate { name, value }))
+    }
+
+    fn can_run(&self, call: &ToolCall) -> bool {
+        (call.tool == UPDATE_PARAMETER && self.update_tool().is_some()) || self.engine.0.ports.tools.knows(&call.tool)
+    }
+
+    /// Runs calls side by side; their results come in the order of the calls.
+    async fn call(&self, calls: Vec<ToolCall>) -> Result<(), Halt> {
+        let results = join_all(calls.iter().map(|call| async {
+            if call.tool == UPDATE_PARAMETER {
+                return (self.update_by_tool(call), call.call.clone());
+            }
+            let output = self.engine.0.ports.tools.call(&self.setting.caller, &call.tool, &call.arguments).await;
+            ((None, output), call.call.clone())
+        }));
+        for ((update, output), call) in results.await {
+            let mut parts: Vec<_> = update.into_iter().collect();
+            parts.push(PartBody::ToolResult(ToolResult { call, output }));
+            self.say(parts).await?;
+        }
+        Ok(())
+    }
+
+    /// The tool that lets a model change the texts it may change; none if there are none.
+    fn update_tool(&self) -> Option<ToolDefinition> {
+        let definition = &self.setting.version.definition;
+        let is_text = |name: &&String| {
+            let kind = definition.parameters.get(*name).map(|p| &p.kind);
+            definition.may_change(name) && matches!(kind, Some(ParameterKind::Text { .. }))
+        };
+        let names: Vec<_> = definition.parameters.keys().filter(is_text).collect();
+        (!names.is_empty()).then(|| ToolDefinition {
+            name: UPDATE_PARAMETER.into(),
+            description: Some("Sets a parameter of this conversation to a new text.".into()),
+            arguments: json!({
+                "type": "object",
+                "properties": {"name": {"type": "string", "enum": names}, "value": {"type": "string"}},
+                "required": ["name", "value"],
+            }),
+            kind: ToolKind::UpdateParameter,
+        })
+    }
+
+    fn update_by_tool(&self, call: &ToolCall) -> (Option<PartBody>, Result<serde_json::Value, String>) {
+        let text = |key: &str| call.arguments.get(key).and_then(|v| v.as_str()).map(str::to_owned);
+        let (Some(name), Some(value)) = (text("name"), text("value")) else {
+            return (None, Err("name and value must be texts".into()));
+        };
+        match self.parameter_update(name, ParameterValue::Text(value)) {
+            Ok(part) => (part, Ok(json!("set"))),
+            Err(fault) => (None, Err(fault.message)),
+        }
+    }
+}
+
+impl Engine {
+    /// Stores what the store does not have yet.
+    pub(super) async fn store_parts(&self, live: &Live) -> Result<(), Error> {
+        let (parts, mark) = live.unstored();
+        if !parts.is_empty() {
+            self.0.ports.store.append_parts(&live.turn.tenant, live.turn.id, &live.fence, &parts).await?;
+            live.stored_up_to(mark);
+        }
+        Ok(())
+    }
+
+    /// Contexts that this agent's model looks up for an input, without running a turn.
+    pub(crate) async fn retrieve(&self, setting: &Setting, new: NewTurn) -> Result<Vec<Context>, Error> {
+        let definition = &setting.version.definition;
+        let parameters = definition.bind(new.parameters)?;
+        let model =
+            self.0.ports.models.get(definition.model.as_deref()).ok_or_else(|| FaultKind::UnknownModel.with(""))?;
+        let request = ModelRequest {
+            agent: setting.agent.clone(),
+            version: setting.version.clone(),
+            session: Some(SessionView {
+                key: setting.session.key.to_string(),
+                title: setting.session.shown_title().unwrap_or_default().to_owned(),
+                metadata: setting.session.metadata.clone(),
+            }),
+            turn: setting.session.turns + 1,
+            text: new.text,
+            parameters,
+            contexts: Vec::new(),
+            line: Vec::new(),
+            so_far: Vec::new(),
+            iteration: 0,
+            tools: Vec::new(),
+        };
+        let limit = definition.limits.turn_timeout;
+        let looked_up = tokio::time::timeout(limit, model.retrieve(&request)).await;
+        Ok(looked_up.map_err(|_| FaultKind::DeadlinePassed.with(""))??.unwrap_or_default())
+    }
+}

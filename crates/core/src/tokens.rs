@@ -1,0 +1,391 @@
+//! Secrets that we issue: API keys, and the tokens of OAuth2 applications (client credentials, authorization code with
+//! PKCE, refresh, revocation; RFC 6749, 7009, 7636). How they travel is a dialect's affair.
+//!
+//! A secret is shown once; only its hash is stored. Lives are counted in real time.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::app::Ports;
+use crate::caller::{Action, Caller, Grants};
+use crate::clock::Time;
+use crate::error::{Error, Kind, Reason, Result, Unauthenticated};
+use crate::id::{ClientId, TenantId, UserId};
+use crate::identity::{Application, Credential, CredentialId, CredentialKind, Redeem};
+
+/// How long an access token lives.
+pub const ACCESS_LIFE: Duration = Duration::from_secs(3_600);
+/// How long a refresh token lives, unless it is redeemed.
+const REFRESH_LIFE: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// How long an authorization code lives, unless it is redeemed.
+const CODE_LIFE: Duration = Duration::from_secs(120);
+
+/// The operations on credentials and applications.
+#[derive(Clone, Copy)]
+pub struct Tokens<'a> {
+    ports: &'a Ports,
+}
+
+/// A pair of tokens, on its way to the client.
+pub struct Issued {
+    /// The access token.
+    pub access: String,
+    /// How long it lives.
+    pub expires_in: Duration,
+    /// The scope that was granted, as the dialect wrote it.
+    pub scope: Option<String>,
+    /// The refresh token, if one was granted.
+    pub refresh: Option<String>,
+}
+
+impl std::fmt::Debug for Issued {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Issued")
+            .field("expires_in", &self.expires_in)
+            .field("scope", &self.scope)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a token shall allow.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The actions, of those that the application has.
+    pub grants: Grants,
+    /// The same in the dialect's words, kept with the token.
+    pub scope: Option<String>,
+    /// Whether a refresh token is wanted too.
+    pub offline: bool,
+}
+
+/// An API key to be made.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    /// For whom it speaks.
+    pub user: UserId,
+    /// What people call it.
+    pub name: String,
+    /// What it allows.
+    pub grants: Grants,
+    /// How long it lives; for ever if absent.
+    pub life: Option<Duration>,
+}
+
+impl<'a> Tokens<'a> {
+    pub(crate) fn new(ports: &'a Ports) -> Self {
+        Self { ports }
+    }
+
+    /// Makes an API key; the text is the secret, which nobody can read again.
+    pub async fn create_key(&self, caller: &Caller, new: NewKey) -> Result<(String, Credential)> {
+        caller.may(Action::Admin)?;
+        self.first_key(&caller.tenant, new).await
+    }
+
+    /// Makes an API key without being asked by anyone: the first one of an installation.
+    pub async fn first_key(&self, tenant: &TenantId, new: NewKey) -> Result<(String, Credential)> {
+        let secret = self.secret("sed_key_");
+        let expires = new.life.map(|life| self.now().plus(life));
+        let mut key = self.credential(&secret, CredentialKind::ApiKey, tenant, new.user, ClientId::personal(), expires);
+        key.name = new.name;
+        key.grants = new.grants;
+        self.ports.store.put_credential(&key).await?;
+        Ok((secret, key))
+    }
+
+    /// A development user's token with a text that is known beforehand. Good in every tenant, and only where the
+    /// keyring allows development tokens.
+    pub async fn development_user(&self, token: &str, tenant: &TenantId, user: UserId) -> Result<()> {
+        let kind = CredentialKind::Development;
+        let mut credential = self.credential(token, kind, tenant, user.clone(), ClientId::personal(), None);
+        credential.name = user.0;
+        credential.grants = Grants::development();
+        self.ports.store.put_credential(&credential).await
+    }
+
+    /// The tenant's API keys, newest first, revoked ones too, at most `limit`.
+    pub async fn keys(&self, caller: &Caller, limit: u32) -> Result<Vec<Credential>> {
+        caller.may(Action::Admin)?;
+        self.ports.store.api_keys(&caller.tenant, limit).await
+    }
+
+    /// Revokes the API key whose id begins with `id`, at least eight digits of it.
+    pub async fn revoke_key(&self, caller: &Caller, id: &str) -> Result<Credential> {
+        caller.may(Action::Admin)?;
+        if id.len() < 8 {
+            return Err(Error::malformed("key", "give at least eight digits of the key's id"));
+        }
+        let keys = self.ports.store.api_keys(&caller.tenant, 10_000).await?;
+        let mut hits = keys.into_iter().filter(|key| key.id.0.starts_with(id));
+        let (Some(key), None) = (hits.next(), hits.next()) else {
+            return Err(Error::not_found(Kind::Credential, id));
+        };
+        self.end(&key.id).await?;
+        Ok(key)
+    }
+
+    /// Adds or replaces an application. With `secret` it is confidential; without, public.
+    pub async fn put_application(&self, mut application: Application, secret: Option<&str>) -> Result<()> {
+        application.secret = secret.map(CredentialId::of);
+        self.ports.store.put_application(&application).await
+    }
+
+    /// A secret for a new application.
+    pub fn application_secret(&self) -> String {
+        self.secret("sed_app_")
+    }
+
+    /// The application with this id.
+    pub async fn application(&self, client_id: &str) -> Result<Application> {
+        let found = self.ports.store.application(client_id).await?;
+        found.ok_or(Error::Unauthenticated(Unauthenticated::Unknown))
+    }
+
+    /// The application that proves to be itself: with its secret, or with none if it is public.
+    pub async fn authenticate(&self, client_id: &str, secret: Option<&str>) -> Result<Application> {
+        let application = self.application(client_id).await?;
+        let proven = match (&application.secret, secret) {
+            (Some(hash), Some(secret)) => CredentialId::of(secret) == *hash,
+            (None, None | Some("")) => true,
+            _ => false,
+        };
+        if proven { Ok(application) } else { Err(Error::Unauthenticated(Unauthenticated::Unknown)) }
+    }
+
+    /// A token by which a confidential application speaks for itself.
+    pub async fn client_credentials(&self, application: &Application, wanted: Wanted) -> Result<Issued> {
+        if application.secret.is_none() {
+            return Err(Error::invalid("grant_type", Reason::NotAllowed("a public client has no credentials".into())));
+        }
+        let user = UserId(format!("client:{}", application.client_id));
+        self.issue(application, user, Wanted { offline: false, ..wanted }, None).await
+    }
+
+    /// A code by which the application gets tokens for this user.
+    pub async fn authorize(
+        &self,
+        application: &Application,
+        user: UserId,
+        wanted: Wanted,
+        redeem: Redeem,
+    ) -> Result<String> {
+        self.redirect_allowed(application, &redeem.redirect_uri)?;
+        let code = self.secret("sed_code_");
+        let expires = Some(self.now().plus(CODE_LIFE));
+        let client = ClientId(application.client_id.clone());
+        let mut credential = self.credential(&code, CredentialKind::Code, &application.tenant, user, client, expires);
+        credential.grants = wanted.grants;
+        credential.scope = wanted.scope;
+        // A code's family is its own id: redeemed twice, everything issued from it is revoked.
+        credential.family = Some(credential.id.0.clone());
+        credential.name = if wanted.offline { "offline".into() } else { String::new() };
+        credential.redeem = Some(redeem);
+        self.ports.store.put_credential(&credential).await?;
+        Ok(code)
+    }
+
+    /// Refuses an address that the application did not register. Errors may be sent only to addresses that pass.
+    pub fn redirect_allowed(&self, application: &Application, redirect_uri: &str) -> Result<()> {
+        let known = application.redirect_uris.iter().any(|uri| uri == redirect_uri || loopback(uri, redirect_uri));
+        if known { Ok(()) } else { Err(Error::invalid("redirect_uri", Reason::Unknown)) }
+    }
+
+    /// Tokens for a code, once.
+    pub async fn redeem_code(
+        &self,
+        application: &Application,
+        code: &str,
+        redirect_uri: &str,
+        verifier: &str,
+    ) -> Result<Issued> {
+        let credential = self.redeemable("code", application, code, CredentialKind::Code).await?;
+        let refused = || Error::invalid("code", Reason::Unknown);
+        let redeem = credential.redeem.clone().ok_or_else(refused)?;
+        let digest = ring::digest::digest(&ring::digest::SHA256, verifier.as_bytes());
+        if redeem.redirect_uri != redirect_uri || redeem.challenge != URL_SAFE_NO_PAD.encode(digest) {
+            return Err(refused());
+        }
+        self.use_up(&credential, refused).await?;
+        let wanted =
+            Wanted { grants: credential.grants, scope: credential.scope, offline: credential.name == "offline" };
+        self.issue(application, credential.user, wanted, credential.family).await
+    }
+
+    /// New tokens for a refresh token, once. One that comes a second time was stolen: its whole family is revoked.
+    pub async fn refresh(&self, application: &Application, token: &str) -> Result<Issued> {
+        let refused = || Error::invalid("refresh_token", Reason::Unknown);
+        let credential = self.redeemable("refresh_token", application, token, CredentialKind::Refresh).await?;
+        self.use_up(&credential, refused).await?;
+        let wanted = Wanted { grants: credential.grants, scope: credential.scope, offline: true };
+        self.issue(application, credential.user, wanted, credential.family).await
+    }
+
+    /// Revokes a token of the application, and with a refresh token what was issued with it. Unknown ones are nothing
+    /// to complain of.
+    pub async fn revoke(&self, application: &Application, token: &str) -> Result<()> {
+        let id = CredentialId::of(token);
+        let Some(credential) = self.ports.store.credential(&id).await? else { return Ok(()) };
+        if credential.client.as_str() != application.client_id {
+            return Ok(());
+        }
+        if let (CredentialKind::Refresh, Some(family)) = (credential.kind, &credential.family) {
+            self.ports.store.revoke_family(family, self.now()).await?;
+            self.ports.identity.forget_all();
+        }
+        self.end(&id).await
+    }
+
+    /// What a client may be told of a scope: of the actions wanted, those the application has. `Invalid(scope)` if that
+    /// leaves none.
+    pub fn narrowed(&self, application: &Application, actions: &[Action]) -> Result<Grants> {
+        let grants = application.grants.narrowed_to(actions);
+        if grants.actions().next().is_none() {
+            return Err(Error::invalid("scope", Reason::NotAllowed("the client has none of these scopes".into())));
+        }
+        Ok(grants)
+    }
+
+    async fn issue(
+        &self,
+        application: &Application,
+        user: UserId,
+        wanted: Wanted,
+        family: Option<String>,
+    ) -> Result<Issued> {
+        let client = ClientId(application.client_id.clone());
+        let make = |prefix, kind, life| {
+            let secret = self.secret(prefix);
+            let expires = Some(self.now().plus(life));
+            let mut made = self.credential(&secret, kind, &application.tenant, user.clone(), client.clone(), expires);
+            made.grants = wanted.grants.clone();
+            made.scope = wanted.scope.clone();
+            made.family = family.clone();
+            (secret, made)
+        };
+        let (access, credential) = make("sed_acc_", CredentialKind::Access, ACCESS_LIFE);
+        self.ports.store.put_credential(&credential).await?;
+        let mut refresh = None;
+        if wanted.offline {
+            let (secret, credential) = make("sed_ref_", CredentialKind::Refresh, REFRESH_LIFE);
+            self.ports.store.put_credential(&credential).await?;
+            refresh = Some(secret);
+        }
+        Ok(Issued { access, expires_in: ACCESS_LIFE, scope: wanted.scope, refresh })
+    }
+
+    /// The credential behind a secret that can be redeemed by this application, if it can.
+    async fn redeemable(
+        &self,
+        param: &str,
+        application: &Application,
+        secret: &str,
+        kind: CredentialKind,
+    ) -> Result<Credential> {
+        let refused = || Error::invalid(param, Reason::Unknown);
+        let found = self.ports.store.credential(&CredentialId::of(secret)).await?.ok_or_else(refused)?;
+        if found.kind != kind || found.client.as_str() != application.client_id {
+            return Err(refused());
+        }
+        if found.revoked.is_some() {
+            self.revoke_family(&found).await?;
+            return Err(refused());
+        }
+        if found.expires.is_some_and(|at| at <= self.now()) {
+            return Err(refused());
+        }
+        Ok(found)
+    }
+
+    /// Marks it used; if somebody was faster, nobody gets anything.
+    async fn use_up(&self, credential: &Credential, refused: impl Fn() -> Error) -> Result<()> {
+        if self.ports.store.revoke_credential(&credential.id, self.now()).await? {
+            return Ok(());
+        }
+        self.revoke_family(credential).await?;
+        Err(refused())
+    }
+
+    async fn revoke_family(&self, credential: &Credential) -> Result<()> {
+        if let Some(family) = &credential.family {
+            self.ports.store.revoke_family(family, self.now()).await?;
+            self.ports.identity.forget_all();
+        }
+        Ok(())
+    }
+
+    async fn end(&self, id: &CredentialId) -> Result<()> {
+        self.ports.store.revoke_credential(id, self.now()).await?;
+        self.ports.identity.forget(id);
+        Ok(())
+    }
+
+    fn credential(
+        &self,
+        secret: &str,
+        kind: CredentialKind,
+        tenant: &TenantId,
+        user: UserId,
+        client: ClientId,
+        expires: Option<Time>,
+    ) -> Credential {
+        Credential {
+            id: CredentialId::of(secret),
+            kind,
+            tenant: tenant.clone(),
+            user,
+            client,
+            name: String::new(),
+            grants: Grants::default(),
+            scope: None,
+            family: None,
+            redeem: None,
+            created: self.now(),
+            expires,
+            revoked: None,
+        }
+    }
+
+    fn secret(&self, prefix: &str) -> String {
+        format!("{prefix}{}", URL_SAFE_NO_PAD.encode(self.ports.ids.secret()))
+    }
+
+    fn now(&self) -> Time {
+        self.ports.timer.wall()
+    }
+}
+
+impl std::fmt::Debug for Tokens<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tokens")
+    }
+}
+
+/// Whether `asked` is the registered loopback address with another port (RFC 8252, 7.3: native programs listen on
+/// whatever port is free).
+fn loopback(registered: &str, asked: &str) -> bool {
+    let split = |uri: &str| {
+        let rest = uri.strip_prefix("http://")?;
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let host = authority
+            .rsplit_once(':')
+            .map_or(authority, |(host, port)| if port.bytes().all(|b| b.is_ascii_digit()) { host } else { authority });
+        matches!(host, "127.0.0.1" | "localhost" | "[::1]").then(|| (host.to_owned(), path.to_owned()))
+    };
+    split(registered).is_some_and(|one| split(asked) == Some(one))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::loopback;
+
+    #[test]
+    fn a_loopback_address_may_come_with_any_port() {
+        assert!(loopback("http://127.0.0.1/callback", "http://127.0.0.1:4321/callback"));
+        assert!(!loopback("http://127.0.0.1/callback", "http://127.0.0.1:4321/other"));
+        assert!(!loopback("http://127.0.0.1/callback", "http://127.0.0.1.evil.example/callback"));
+        assert!(!loopback("https://app.example/cb", "https://app.example:444/cb"));
+        assert!(!loopback("http://127.0.0.1/callback", "http://127.0.0.1:80@evil.example/callback"));
+    }
+}
