@@ -1,1 +1,17 @@
-//! Stands for what is being built.
+//! Models: what generates the answers. [`Script`] plays replies from a file, the same every time; [`openai::OpenAi`]
+//! asks any Chat Completions server. [`Registry`] gives them the names by which agents choose.
+
+#![warn(missing_docs)]
+
+pub mod openai;
+mod registry;
+pub mod script;
+pub mod secret;
+mod sse;
+
+pub use registry::Registry;
+pub use script::{Script, ScriptError};
+pub use secret::Secret;
+
+#[cfg(test)]
+mod request_fixture;
