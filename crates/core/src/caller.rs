@@ -17,8 +17,9 @@ pub struct Caller {
     pub client: ClientId,
     /// What the credential allows.
     pub grants: Grants,
-    /// True for a person's own token, which no application's scopes narrow.
-    pub personal: bool,
+    /// The scope of an application's token, in the words of the dialect that issued it; `None` if only the grants
+    /// limit it, as with a person's own token.
+    pub scope: Option<String>,
 }
 
 /// What a grant allows.

@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn ids_sort_by_the_time_they_were_made_at() {
         let ids = Ids::new(Arc::new(SystemChance));
-        let at = |n| ids.uuid(Time::from_nanos(1_700_000_000_000_000_000 + n));
+        let at = |n: i64| ids.uuid(Time::from_nanos(1_700_000_000_000_000_000 + n));
         assert!(at(0) < at(1_000) && at(1_000) < at(1_000_000));
         assert_eq!(at(5).get_version_num(), 7);
     }

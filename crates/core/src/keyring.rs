@@ -9,7 +9,6 @@ use async_trait::async_trait;
 use crate::caller::Caller;
 use crate::clock::{Time, Timer};
 use crate::error::{Error, Result, Unauthenticated};
-use crate::id::ClientId;
 use crate::identity::{Credential, CredentialId, CredentialKind, Identity};
 use crate::store::Store;
 
@@ -79,11 +78,11 @@ impl Identity for Keyring {
         let credential = found.ok_or(Error::Unauthenticated(Unauthenticated::Unknown))?;
         self.check(&credential)?;
         let caller = Caller {
-            personal: credential.client == ClientId::personal(),
             tenant: credential.tenant,
             user: credential.user,
             client: credential.client,
             grants: credential.grants,
+            scope: credential.scope,
         };
         let mut known = self.known.lock().unwrap_or_else(|e| e.into_inner());
         if known.len() >= MOST {

@@ -237,16 +237,6 @@ impl<'a> Tokens<'a> {
         self.end(&id).await
     }
 
-    /// What a client may be told of a scope: of the actions wanted, those the application has. `Invalid(scope)` if that
-    /// leaves none.
-    pub fn narrowed(&self, application: &Application, actions: &[Action]) -> Result<Grants> {
-        let grants = application.grants.narrowed_to(actions);
-        if grants.actions().next().is_none() {
-            return Err(Error::invalid("scope", Reason::NotAllowed("the client has none of these scopes".into())));
-        }
-        Ok(grants)
-    }
-
     async fn issue(
         &self,
         application: &Application,

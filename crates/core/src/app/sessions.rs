@@ -57,6 +57,7 @@ impl Sessions<'_> {
         if !agent.enabled {
             return Err(Error::conflict(Conflict::Disabled, agent.id));
         }
+        self.0.engine().model_of(version)?;
         let now = self.0.now();
         let id = SessionId(self.0.ports().ids.uuid(now));
         let ttl = version.definition.session_ttl.or(new.ttl);

@@ -62,6 +62,7 @@ impl Engine {
     /// Accepts a message turn into the session's lane and runs it.
     pub(crate) async fn start(&self, setting: Setting, new: NewTurn, request: Option<RequestKey>) -> Result<Started> {
         self.admit()?;
+        self.model_of(&setting.version)?;
         let parameters = setting.version.definition.bind(new.parameters.clone())?;
         let new = NewTurn { parameters, ..new };
         let lane = Lane::session(setting.session.id);

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::Engine;
 use super::accept::Setting;
 use super::live::{Live, Phase};
-use crate::agent::{ParameterKind, ParameterValue, ToolDefinition};
+use crate::agent::{AgentVersion, ParameterKind, ParameterValue, ToolDefinition};
 use crate::app::StreamDurability;
 use crate::error::{Error, FaultKind, ModelFault};
 use crate::item::{Context, ItemBody, ToolCall, ToolKind, ToolResult};
@@ -77,13 +77,7 @@ impl Run {
     /// The loop. Parts go to the live turn as they come; what is returned is how the turn ends.
     async fn converse(&self) -> Result<Ending, Halt> {
         let definition = &self.setting.version.definition;
-        let models = &self.engine.0.ports.models;
-        let model = models.get(definition.model.as_deref()).ok_or_else(|| {
-            let name = definition.model.as_deref().unwrap_or("default");
-            let mut fault = FaultKind::UnknownModel.with("");
-            fault.message = format!("no model '{name}' is configured");
-            fault
-        })?;
+        let model = self.engine.model_of(&self.setting.version)?;
         let mut request = self.request(&*model).await?;
         let contexts = match self.new.contexts.clone() {
             Some(given) => Some(given),
@@ -302,6 +296,16 @@ impl Run {
 }
 
 impl Engine {
+    /// The model that answers for a version. A fault of [`FaultKind::UnknownModel`] has the model's name as detail.
+    pub(crate) fn model_of(&self, version: &AgentVersion) -> Result<Arc<dyn Model>, ModelFault> {
+        let name = version.definition.model.as_deref();
+        self.0.ports.models.get(name).ok_or_else(|| {
+            let name = name.unwrap_or("default");
+            let message = format!("no model '{name}' is configured");
+            ModelFault { kind: FaultKind::UnknownModel, message, detail: name.to_owned() }
+        })
+    }
+
     /// Stores what the store does not have yet.
     pub(super) async fn store_parts(&self, live: &Live) -> Result<(), Error> {
         let (parts, mark) = live.unstored();
