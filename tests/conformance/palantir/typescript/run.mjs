@@ -1,0 +1,60 @@
+/**
+ * Starts a server and runs the tests against it in a process of their own: Node reads the root that it shall trust
+ * (`NODE_EXTRA_CA_CERTS`) once, at its start, and the server makes that root when it starts.
+ */
+
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+
+const here = import.meta.dirname;
+const binary = process.env.SEDERUNT_BIN ?? join(here, "../../../../target/debug/sederunt");
+const scheme = process.env.CONFORMANCE_SCHEME ?? "http";
+const START_LIMIT = 30_000;
+
+const folder = mkdtempSync(join(tmpdir(), "sederunt-conformance-"));
+const ready = join(folder, "ready.json");
+const script = join(here, "../script.toml");
+const server = spawn(
+  binary,
+  ["dev", "--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--ready-file", ready, "--script", script],
+  { stdio: ["ignore", "ignore", "inherit"] },
+);
+const ended = new Promise((resolve) => server.once("exit", resolve).once("error", resolve));
+
+async function run() {
+  const deadline = Date.now() + START_LIMIT;
+  while (!existsSync(ready)) {
+    if (server.exitCode !== null || server.pid === undefined) throw new Error("the server ended before it was ready");
+    if (Date.now() > deadline) throw new Error("the server was not ready in time");
+    await pause(10);
+  }
+  const tests = readdirSync(here).filter((name) => name.endsWith(".test.mjs")).map((name) => join(here, name));
+  const environment = {
+    ...process.env,
+    CONFORMANCE_READY: ready,
+    CONFORMANCE_SCHEME: scheme,
+    SEDERUNT_BIN: binary,
+    ...(scheme === "https" && { NODE_EXTRA_CA_CERTS: JSON.parse(readFileSync(ready, "utf8")).ca }),
+  };
+  const child = spawn(process.execPath, ["--test", "--test-reporter=spec", ...tests], {
+    stdio: "inherit",
+    env: environment,
+  });
+  return new Promise((resolve) => child.once("exit", (code) => resolve(code ?? 1)));
+}
+
+try {
+  process.exitCode = await run();
+} catch (error) {
+  console.error(error.message);
+  process.exitCode = 1;
+} finally {
+  server.kill("SIGTERM");
+  const forced = setTimeout(() => server.kill("SIGKILL"), 15_000);
+  await ended;
+  clearTimeout(forced);
+  rmSync(folder, { recursive: true });
+}
