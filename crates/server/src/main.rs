@@ -1,1 +1,5 @@
-fn main() {}
+//! The `sederunt` binary.
+
+fn main() -> std::process::ExitCode {
+    sederunt_server::cli::main()
+}

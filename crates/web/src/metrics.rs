@@ -14,6 +14,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+use sederunt_core::app::Observer;
+use sederunt_core::store::Swept;
 
 /// The media type of [`Metrics::render`].
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -100,16 +102,15 @@ struct Inner {
     registry: Registry,
     requests: Family<Answered, Counter>,
     latency: Histograms<Asked>,
+    first_chunk: Histogram,
     first_part: Histogram,
     streams: Gauge,
-    turns_started: Counter,
-    turns_ended: Family<Ended, Counter>,
+    turns: Histograms<Ended>,
     turns_running: Gauge,
     commits: Histogram,
     commit_size: Histogram,
     expired: Counter,
     reaped: Counter,
-    sweeps_failed: Counter,
 }
 
 impl Default for Metrics {
@@ -118,16 +119,15 @@ impl Default for Metrics {
             registry: Registry::with_prefix("sederunt"),
             requests: Family::default(),
             latency: Family::new_with_constructor(seconds),
+            first_chunk: seconds(),
             first_part: seconds(),
             streams: Gauge::default(),
-            turns_started: Counter::default(),
-            turns_ended: Family::default(),
+            turns: Family::new_with_constructor(seconds),
             turns_running: Gauge::default(),
             commits: seconds(),
             commit_size: Histogram::new(exponential_buckets(1.0, 2.0, 12)),
             expired: Counter::default(),
             reaped: Counter::default(),
-            sweeps_failed: Counter::default(),
         };
         inner.register();
         Self(Arc::new(inner))
@@ -145,20 +145,24 @@ impl Inner {
             self.latency.clone(),
         );
         to.register_with_unit(
+            "first_chunk",
+            "From a request's head to its stream's first chunk",
+            Unit::Seconds,
+            self.first_chunk.clone(),
+        );
+        to.register_with_unit(
             "first_part",
-            "From a request's head to its stream's first part",
+            "From a turn's accept to its answer's first part",
             Unit::Seconds,
             self.first_part.clone(),
         );
         to.register("open_streams", "Streams being sent", self.streams.clone());
-        to.register("turns_started", "Turns accepted", self.turns_started.clone());
-        to.register("turns_ended", "Turns ended, by how", self.turns_ended.clone());
+        to.register_with_unit("turn", "Turns from accept to end, by how they ended", Unit::Seconds, self.turns.clone());
         to.register("turns_running", "Turns being answered", self.turns_running.clone());
         to.register_with_unit("store_commit", "Time of one group commit", Unit::Seconds, self.commits.clone());
         to.register("store_commit_size", "Transactions in one group commit", self.commit_size.clone());
         to.register("sessions_expired", "Sessions found expired", self.expired.clone());
         to.register("rows_reaped", "Rows removed for good", self.reaped.clone());
-        to.register("sweeps_failed", "Sweeps that the store refused", self.sweeps_failed.clone());
     }
 }
 
@@ -170,9 +174,9 @@ impl Metrics {
         self.0.requests.get_or_create(&Answered { dialect, operation, status: status.as_u16() }).inc();
     }
 
-    /// The first part of a stream went out.
-    pub fn first_part(&self, after: Duration) {
-        self.0.first_part.observe(after.as_secs_f64());
+    /// The first chunk of a stream went out, so long after the request came.
+    pub fn first_chunk(&self, after: Duration) {
+        self.0.first_chunk.observe(after.as_secs_f64());
     }
 
     /// A stream is open until what is returned is dropped.
@@ -181,41 +185,34 @@ impl Metrics {
         OpenStream(self.clone())
     }
 
-    /// A turn was accepted.
-    pub fn turn_started(&self) {
-        self.0.turns_started.inc();
-        self.0.turns_running.inc();
-    }
-
-    /// A turn ended; the word is the core's for its ending.
-    pub fn turn_ended(&self, ending: &'static str) {
-        self.0.turns_running.dec();
-        self.0.turns_ended.get_or_create(&Ended { ending }).inc();
-    }
-
     /// The store committed a group of transactions.
     pub fn committed(&self, transactions: usize, took: Duration) {
         self.0.commit_size.observe(transactions as f64);
         self.0.commits.observe(took.as_secs_f64());
     }
 
-    /// A sweep did this much.
-    pub fn swept(&self, expired: u64, reaped: u64) {
-        self.0.expired.inc_by(expired);
-        self.0.reaped.inc_by(reaped);
-    }
-
-    /// A sweep was refused by the store.
-    pub fn sweep_failed(&self) {
-        self.0.sweeps_failed.inc();
-    }
-
-    /// Everything, as [`MEDIA_TYPE`].
-    pub fn render(&self) -> String {
+    /// Everything, as [`MEDIA_TYPE`]; `running` is how many turns are running now.
+    pub fn render(&self, running: usize) -> String {
+        self.0.turns_running.set(i64::try_from(running).unwrap_or(i64::MAX));
         let mut text = String::new();
         // Writing to a String cannot fail.
         encode(&mut text, &self.0.registry).unwrap_or_default();
         text
+    }
+}
+
+impl Observer for Metrics {
+    fn turn_ended(&self, ending: &'static str, took: Duration) {
+        self.0.turns.get_or_create(&Ended { ending }).observe(took.as_secs_f64());
+    }
+
+    fn first_part(&self, after: Duration) {
+        self.0.first_part.observe(after.as_secs_f64());
+    }
+
+    fn swept(&self, swept: Swept) {
+        self.0.expired.inc_by(swept.expired);
+        self.0.reaped.inc_by(swept.reaped);
     }
 }
 
@@ -237,19 +234,18 @@ mod tests {
     fn what_is_counted_is_told() {
         let metrics = Metrics::default();
         metrics.answered("d", Operation::new(Method::GET, None), StatusCode::OK, Duration::from_millis(1));
-        metrics.turn_started();
-        metrics.turn_ended("done");
+        metrics.turn_ended("done", Duration::from_millis(1));
         let stream = metrics.stream();
-        let text = metrics.render();
+        let text = metrics.render(3);
         for line in [
             r#"sederunt_requests_total{dialect="d",operation="GET unmatched",status="200"} 1"#,
-            r#"sederunt_turns_ended_total{ending="done"} 1"#,
-            "sederunt_turns_running 0",
+            r#"sederunt_turn_seconds_count{ending="done"} 1"#,
+            "sederunt_turns_running 3",
             "sederunt_open_streams 1",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
         drop(stream);
-        assert!(metrics.render().contains("sederunt_open_streams 0"));
+        assert!(metrics.render(0).contains("sederunt_open_streams 0"));
     }
 }

@@ -1,4 +1,4 @@
-//! A streamed body that tells the metrics when it is open and when its first part went out, and that keeps a rate
+//! A streamed body that tells the metrics when it is open and when its first chunk went out, and that keeps a rate
 //! limit's admission until it has ended.
 
 use std::pin::Pin;
@@ -15,7 +15,7 @@ use crate::metrics::{Metrics, OpenStream};
 pub(crate) struct Observed {
     body: Body,
     metrics: Metrics,
-    /// When the request came; `None` once the first part is out.
+    /// When the request came; `None` once the first chunk is out.
     began: Option<Instant>,
     _open: OpenStream,
     _admission: Option<Admission>,
@@ -37,7 +37,7 @@ impl HttpBody for Observed {
         if matches!(polled, Poll::Ready(Some(Ok(_))))
             && let Some(began) = self.began.take()
         {
-            self.metrics.first_part(began.elapsed());
+            self.metrics.first_chunk(began.elapsed());
         }
         polled
     }

@@ -1,0 +1,130 @@
+//! The command line.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{check, config, dev, serve};
+use crate::config::{Config, Layers};
+use crate::fault::{Exit, Fault};
+
+/// Keeps conversation sessions of AI agents, and speaks the session APIs that code is already written against.
+#[derive(Debug, Parser)]
+#[command(name = "sederunt", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// Machine-readable output
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(flatten)]
+    pub settings: Settings,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  it was tried and failed
+  2  the command line cannot be read
+  3  the configuration is wrong or unsafe
+  4  something needed cannot be had: the store, an address, a running server";
+
+/// What a command does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve for development: two users, demo agents, its own TLS root, no accounts
+    Dev(dev::Args),
+    /// Serve
+    Serve(serve::Args),
+    /// Check the configuration and what it names, without serving
+    Check,
+    /// Show the configuration
+    Config(config::Args),
+}
+
+/// Where settings come from.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Settings {
+    /// Configuration file [default: ./sederunt.toml, if there is one]
+    #[arg(long, global = true, env = "SEDERUNT_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// One setting over all others, such as http.body_size=1MiB; may be repeated
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// The configuration file that is read if none is named.
+const FILE: &str = "sederunt.toml";
+
+impl Settings {
+    /// The layers: defaults, file, environment, `--set`.
+    pub fn layers(&self) -> Result<Layers, Fault> {
+        let mut layers = Layers::defaults()?;
+        let present = || Some(PathBuf::from(FILE)).filter(|file| file.exists());
+        if let Some(file) = self.config.clone().or_else(present) {
+            layers.file(&file)?;
+        }
+        // A variable that is not Unicode cannot be one of ours: all names and values are.
+        layers.environment(
+            std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
+        )?;
+        for pair in &self.set {
+            let (key, value) = pair.split_once('=').ok_or_else(|| {
+                Fault::config(format!("--set {pair} cannot be read"), "it has no '='", "write --set KEY=VALUE")
+            })?;
+            layers.flag(key.trim(), value.trim(), "--set")?;
+        }
+        Ok(layers)
+    }
+
+    /// The configuration that the layers come to.
+    pub fn config(&self) -> Result<Config, Fault> {
+        Config::read(&self.layers()?)
+    }
+}
+
+/// Runs the command line.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let json = cli.json;
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            let text = if json { fault.json().to_string() } else { fault.to_string() };
+            // Nobody is left to be told that nobody can be told.
+            _ = writeln!(std::io::stderr(), "{text}");
+            fault.exit.into()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Fault> {
+    match cli.command {
+        Command::Config(args) => config::run(&args, &cli.settings, cli.json),
+        Command::Check => check::run(&cli.settings, cli.json),
+        Command::Dev(args) => on_runtime(dev::run(args, cli.settings, cli.json)),
+        Command::Serve(args) => on_runtime(serve::run(args, cli.settings, cli.json)),
+    }
+}
+
+fn on_runtime(work: impl Future<Output = Result<(), Fault>>) -> Result<(), Fault> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Fault::failed("the runtime cannot start", e, "see whether the system is out of threads"))?;
+    runtime.block_on(work)
+}
+
+/// Prints a line on standard output. A reader that went away is no reason to fail.
+pub fn say(text: impl std::fmt::Display) {
+    _ = writeln!(std::io::stdout(), "{text}");
+}
+
+impl Fault {
+    /// A fault of the machine while doing `what`.
+    pub fn io(what: impl Into<String>, error: impl std::fmt::Display) -> Self {
+        Self { exit: Exit::Failed, ..Self::failed(what, error, "check the path and its permissions") }
+    }
+}

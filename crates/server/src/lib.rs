@@ -1,0 +1,13 @@
+//! The Sederunt server: configuration, wiring, commands. The binary is a call of [`cli::main`]; tests build the same
+//! server in their own process with [`runtime::Server`].
+
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod demo;
+pub mod fault;
+pub mod health;
+pub mod ready;
+pub mod root;
+pub mod runtime;
+pub mod wiring;

@@ -1,0 +1,164 @@
+//! A running server: its listeners, its application, and its orderly end. The commands and the tests start the same
+//! one.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use sederunt_core::app::App;
+use sederunt_web::serve::{self, Drained, Limits, Shutdown};
+use sederunt_web::tls::Tls;
+use sederunt_web::{Metrics, bind};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Config;
+use crate::fault::Fault;
+use crate::health::{self, Watched};
+use crate::wiring::{self, Ground};
+
+/// Where a server listens.
+#[derive(Clone, Debug, Default)]
+pub struct Listen {
+    /// The APIs over plain HTTP.
+    pub http: Option<SocketAddr>,
+    /// The APIs over TLS.
+    pub https: Option<(SocketAddr, Tls)>,
+    /// /metrics apart from the APIs.
+    pub internal: Option<SocketAddr>,
+}
+
+/// A server that answers. Dropping it without [`Server::stop`] breaks everything off.
+#[derive(Debug)]
+pub struct Server {
+    app: App,
+    /// Where plain HTTP is served.
+    pub http: Option<SocketAddr>,
+    /// Where TLS is served.
+    pub https: Option<SocketAddr>,
+    shutdown: Shutdown,
+    listeners: Vec<JoinHandle<Drained>>,
+    tasks: TaskTracker,
+    drain: Duration,
+}
+
+/// What an orderly end had to break off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Connections.
+    pub connections: usize,
+    /// Turns, which are marked as interrupted.
+    pub turns: usize,
+}
+
+impl Server {
+    /// Opens the store, then the listeners, then serves. When this returns, requests are answered.
+    pub async fn start(config: &Config, ground: &Ground, listen: Listen) -> Result<Self, Fault> {
+        // Addresses first: a start that fails on a taken port must not have touched the store.
+        let http = listen.http.map(listener).transpose()?;
+        let https = listen.https.map(|(at, tls)| Ok((listener(at)?, tls))).transpose()?;
+        let internal = listen.internal.map(listener).transpose()?;
+
+        let metrics = Metrics::default();
+        let app = wiring::app(config, ground, &metrics).await?;
+        let shutdown = Shutdown::default();
+        let watched = Watched { app: app.clone(), metrics: metrics.clone(), shutdown: shutdown.clone() };
+        let counted = health::metrics_routes(watched.clone());
+        let watching = health::routes(watched);
+        let mut apis = wiring::dialects(&app, config, &metrics, ground.development).merge(watching.clone());
+        let mut server = Self {
+            app,
+            http: None,
+            https: None,
+            shutdown,
+            listeners: Vec::new(),
+            tasks: TaskTracker::new(),
+            drain: config.http.drain,
+        };
+        let limits = Limits {
+            connections: Arc::new(Semaphore::new(config.http.connections as usize)),
+            head_time: config.http.head_time,
+            head_bytes: config.http.head_size,
+            drain: config.http.drain,
+        };
+        match internal {
+            Some(at) => _ = server.listen(at, None, watching.merge(counted), limits.clone())?,
+            None => apis = apis.merge(counted),
+        }
+        let apis = apis.fallback(health::no_such_path);
+        if let Some(at) = http {
+            server.http = Some(server.listen(at, None, apis.clone(), limits.clone())?);
+        }
+        if let Some((at, tls)) = https {
+            server.https = Some(server.listen(at, Some(tls), apis, limits)?);
+        }
+        Ok(server)
+    }
+
+    /// The application.
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// The tokens by which it is told to end.
+    pub fn shutdown(&self) -> Shutdown {
+        self.shutdown.clone()
+    }
+
+    /// Waits until it is told to end, then ends: no new connections and turns, what runs has the drain time, then the
+    /// rest is broken off and the store closed.
+    pub async fn stopped(mut self) -> Left {
+        self.shutdown.soft.cancelled().await;
+        let began = Instant::now();
+        self.app.drain();
+        let mut left = Left::default();
+        for listener in std::mem::take(&mut self.listeners) {
+            // A listener that panicked has broken off its connections already.
+            left.connections += listener.await.map_or(0, |drained| drained.broken_off);
+        }
+        let patience = if self.shutdown.hard.is_cancelled() { Duration::ZERO } else { self.drain };
+        left.turns = self.app.stop(patience.saturating_sub(began.elapsed())).await;
+        self.shutdown.hard.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        left
+    }
+
+    /// Tells it to end and waits until it has.
+    pub async fn stop(self) -> Left {
+        self.shutdown.soft.cancel();
+        self.stopped().await
+    }
+
+    fn listen(
+        &mut self,
+        at: TcpListener,
+        tls: Option<Tls>,
+        routes: Router,
+        limits: Limits,
+    ) -> Result<SocketAddr, Fault> {
+        let address = at.local_addr().map_err(|e| Fault::unreachable("no address to listen on", e, "try again"))?;
+        self.listeners.push(self.tasks.spawn(serve::serve(at, tls, routes, limits, self.shutdown.clone())));
+        Ok(address)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shutdown.soft.cancel();
+        self.shutdown.hard.cancel();
+    }
+}
+
+fn listener(address: SocketAddr) -> Result<TcpListener, Fault> {
+    bind(address).map_err(|e| {
+        Fault::unreachable(
+            format!("cannot listen on {address}"),
+            e,
+            "choose another address (port 0 picks a free one), or stop what listens there",
+        )
+    })
+}

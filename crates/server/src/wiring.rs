@@ -1,0 +1,152 @@
+//! Builds the application and its routes from the configuration, in one place.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use axum::Router;
+use sederunt_core::agent::WhenBusy;
+use sederunt_core::app::{App, Ports, Settings};
+use sederunt_core::clock::{Clock, Timer};
+use sederunt_core::id::Ids;
+use sederunt_core::keyring::Keyring;
+use sederunt_core::model::{Model, Models};
+use sederunt_core::tool::NoTools;
+use sederunt_models::{Registry, Script};
+use sederunt_store::{Durability, Observer, Options, SqlStore, Sqlite};
+use sederunt_web::cors::Cors;
+use sederunt_web::limit::Rates;
+use sederunt_web::{Edge, Metrics, RequestIds};
+
+use crate::config::{self, Config, Provider, UnknownFields};
+use crate::demo;
+use crate::fault::Fault;
+
+/// What the application stands on beside the configuration: what a test holds still.
+#[derive(Clone, Debug)]
+pub struct Ground {
+    /// The time that people see.
+    pub clock: Arc<dyn Clock>,
+    /// The time that really passes.
+    pub timer: Arc<dyn Timer>,
+    /// Where ids come from.
+    pub ids: Ids,
+    /// Whether acknowledged writes must outlast a loss of power.
+    pub durability: Durability,
+    /// Whether development tokens are good.
+    pub development: bool,
+}
+
+/// The application over its store and models. What a process that died left behind is recovered first.
+pub async fn app(config: &Config, ground: &Ground, metrics: &Metrics) -> Result<App, Fault> {
+    let models = models(config)?;
+    let store: Arc<SqlStore> = Arc::new(store(&config.store, ground.durability, Some(metrics))?);
+    let ports = Ports {
+        identity: Arc::new(Keyring::new(store.clone(), ground.timer.clone(), ground.development)),
+        store,
+        models,
+        tools: Arc::new(NoTools),
+        clock: ground.clock.clone(),
+        timer: ground.timer.clone(),
+        ids: ground.ids.clone(),
+        observer: Arc::new(metrics.clone()),
+    };
+    let limits = &config.limits;
+    let settings = Settings {
+        stream_durability: config.store.stream_durability,
+        queue_length: limits.queue_length,
+        queue_wait: limits.queue_wait,
+        line_turns: limits.line_turns,
+        turn_bytes: limits.turn_size,
+        running_turns: limits.running_turns,
+        walk_window: limits.walk_window,
+    };
+    // The lock on the data directory proves that no other process serves from it.
+    App::start(ports, settings, true)
+        .await
+        .map_err(|e| Fault::unreachable("the application cannot start", chain(&e), "see the log"))
+}
+
+/// The data directory that a store's URL names.
+pub fn data_directory(url: &str) -> Result<PathBuf, Fault> {
+    match url.strip_prefix("sqlite:").map(|rest| rest.trim_start_matches("//")) {
+        Some(path) if !path.is_empty() => Ok(PathBuf::from(path)),
+        _ => Err(Fault::config(
+            format!("store.url cannot be \"{url}\""),
+            "this release keeps its data in SQLite only",
+            "write store.url = \"sqlite:PATH\", where PATH is a directory",
+        )),
+    }
+}
+
+/// Opens the store.
+pub fn store(config: &config::Store, durability: Durability, metrics: Option<&Metrics>) -> Result<SqlStore, Fault> {
+    let path = data_directory(&config.url)?;
+    let observer = metrics.cloned().map(|metrics| Observer::new(move |n, took| metrics.committed(n, took)));
+    Sqlite::open(&path, Options { durability, observer, ..Options::default() }).map_err(|error| {
+        let what = format!("the data directory {} cannot be opened", path.display());
+        Fault::unreachable(what, chain(&error), "stop the other process, or set store.url to another directory")
+    })
+}
+
+/// The models by name.
+pub fn models(config: &Config) -> Result<Arc<dyn Models>, Fault> {
+    let mut registry = Registry::new(Arc::new(Script::builtin()));
+    for (name, section) in &config.models {
+        registry = registry.with(name, model(name, section)?);
+    }
+    Ok(Arc::new(registry))
+}
+
+fn model(name: &str, config: &config::Model) -> Result<Arc<dyn Model>, Fault> {
+    match config.provider {
+        Provider::Script => script(config.file.as_deref()),
+        Provider::Openai => Err(Fault::config(format!("models.{name} cannot be used"), "not yet", "use a script")),
+    }
+}
+
+fn script(file: Option<&Path>) -> Result<Arc<dyn Model>, Fault> {
+    let Some(file) = file else { return Ok(Arc::new(Script::builtin())) };
+    let script = Script::load(file).map_err(|e| {
+        Fault::config(format!("the script {} cannot be used", file.display()), e, "see docs/scripts.md")
+    })?;
+    Ok(Arc::new(script))
+}
+
+/// The dialects' routes, each in its edge.
+pub fn dialects(app: &App, config: &Config, metrics: &Metrics, development: bool) -> Router {
+    let http = &config.http;
+    let rates = Rates { per_minute: http.rates.per_minute, at_once: http.rates.at_once };
+    let palantir = &config.palantir;
+    let settings = sederunt_palantir::Settings {
+        preview_gate: palantir.require_preview,
+        lenient_fields: palantir.unknown_fields == UnknownFields::Ignore,
+        placeholder_title: palantir.placeholder_title.clone(),
+        session_ttl: palantir.session_ttl,
+        when_busy: match palantir.when_busy {
+            config::WhenBusy::Reject => WhenBusy::Reject,
+            config::WhenBusy::Queue => WhenBusy::Queue,
+        },
+        body_limit: http.body_size,
+        body_timeout: http.body_time,
+        authorize_as: development.then(demo::first_user),
+    };
+    let edge = Edge {
+        dialect: "palantir",
+        metrics: metrics.clone(),
+        refusals: if palantir.json_on_429 {
+            sederunt_palantir::REFUSALS_WITH_BODY
+        } else {
+            sederunt_palantir::REFUSALS
+        },
+        limiter: rates.limiter(),
+        cors: Cors::new(&http.cors_origins),
+        request_ids: RequestIds::new(&app.ports().ids),
+    };
+    sederunt_palantir::router(app.clone(), settings).layer(edge.layer())
+}
+
+/// An error and what caused it, in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |e| e.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
