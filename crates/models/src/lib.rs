@@ -9,6 +9,7 @@ pub mod script;
 pub mod secret;
 mod sse;
 
+pub use openai::OpenAi;
 pub use registry::Registry;
 pub use script::{Script, ScriptError};
 pub use secret::Secret;

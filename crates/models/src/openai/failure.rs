@@ -1,0 +1,136 @@
+//! What a server's refusal means: which fault it is, and whether asking again may help. A server's own words go to the
+//! log only; they may quote keys and prompts.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
+use sederunt_core::error::{FaultKind, ModelFault};
+use serde_json::Value;
+use tokio::time::timeout;
+
+/// How much of a server's words the log gets, in bytes.
+const MAX_DETAIL: usize = 2048;
+/// How much of an error's body is read, in bytes.
+const MAX_BODY: usize = 64 << 10;
+
+/// What OpenAI, vLLM, SGLang, llama.cpp, Ollama, LiteLLM and others say of a conversation that is too long.
+const TOO_LARGE: [&str; 14] = [
+    "context_length_exceeded",
+    "exceed_context_size",
+    "contextwindowexceeded",
+    "maximum context length",
+    "maximum model length",
+    "max_model_len",
+    "exceeds the available context size",
+    "exceeds the context",
+    "exceeds the model's context",
+    "longer than the model's context",
+    "prompt is too long",
+    "prompt too long",
+    "input is too long",
+    "context window",
+];
+
+/// Why an attempt did not lead to a stream.
+#[derive(Debug)]
+pub struct Failure {
+    pub fault: ModelFault,
+    /// Whether another attempt may fare better.
+    pub again: bool,
+    /// How long the server asks to wait.
+    pub asked: Option<Duration>,
+}
+
+impl Failure {
+    /// A failure that another attempt would not mend.
+    pub fn final_(fault: ModelFault) -> Self {
+        Self { fault, again: false, asked: None }
+    }
+
+    /// The request did not get through.
+    pub fn unsent(error: reqwest::Error) -> Self {
+        let again = !error.is_builder() && !error.is_redirect();
+        Self { fault: FaultKind::Unavailable.with(told(error)), again, asked: None }
+    }
+}
+
+/// An HTTP client's error with its causes, but without the address, whose query may carry a key.
+pub fn told(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// What `response`, which is not a stream, means.
+pub async fn of(mut response: reqwest::Response, patience: Duration) -> Failure {
+    let status = response.status();
+    let asked = asked(response.headers());
+    let mut body = Vec::new();
+    // What is left of the body does not matter: the status has been said.
+    while let Ok(Ok(Some(bytes))) = timeout(patience, response.chunk()).await {
+        body.extend_from_slice(&bytes);
+        if body.len() > MAX_BODY {
+            break;
+        }
+    }
+    let text = String::from_utf8_lossy(&body);
+    let lower = text.to_lowercase();
+    let detail = format!("HTTP {}: {}", status.as_u16(), cut(&text, MAX_DETAIL));
+
+    let limited = status == StatusCode::TOO_MANY_REQUESTS;
+    // A quota that is used up does not come back by waiting.
+    let again = (limited && !lower.contains("insufficient_quota"))
+        || status == StatusCode::REQUEST_TIMEOUT
+        || (status.is_server_error() && !is_too_large(&lower));
+    let kind = match status.as_u16() {
+        429 => FaultKind::RateLimited,
+        401 | 403 | 404 => FaultKind::Unavailable,
+        413 => FaultKind::ContextTooLarge,
+        200..300 => match serde_json::from_slice::<Value>(&body) {
+            Ok(Value::Object(told)) if told.contains_key("error") => return Failure::final_(in_stream(&text)),
+            _ => FaultKind::BrokenStream,
+        },
+        400.. if is_too_large(&lower) => FaultKind::ContextTooLarge,
+        400.. if is_refusal(&lower) => FaultKind::Refused,
+        408 | 500.. | 300..400 => FaultKind::Unavailable,
+        _ => FaultKind::Failed,
+    };
+    Failure { fault: kind.with(detail), again, asked }
+}
+
+/// What an error that comes as an event of the stream means.
+pub fn in_stream(text: &str) -> ModelFault {
+    let lower = text.to_lowercase();
+    let kind = match () {
+        () if is_too_large(&lower) => FaultKind::ContextTooLarge,
+        () if is_refusal(&lower) => FaultKind::Refused,
+        () if lower.contains("rate_limit") => FaultKind::RateLimited,
+        () => FaultKind::BrokenStream,
+    };
+    kind.with(cut(text, MAX_DETAIL))
+}
+
+fn is_too_large(lower: &str) -> bool {
+    TOO_LARGE.iter().any(|words| lower.contains(words))
+}
+
+fn is_refusal(lower: &str) -> bool {
+    lower.contains("content_filter") || lower.contains("content_policy")
+}
+
+/// `Retry-After` in seconds (a date would need a clock that both sides share), or `retry-after-ms`.
+fn asked(headers: &HeaderMap) -> Option<Duration> {
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
+    number("retry-after-ms").map(Duration::from_millis).or_else(|| number("retry-after").map(Duration::from_secs))
+}
+
+/// The beginning of `text`, at most `most` bytes.
+pub fn cut(text: &str, most: usize) -> &str {
+    text.get(..text.floor_char_boundary(most)).unwrap_or_default()
+}
