@@ -1,0 +1,46 @@
+//! Pages: `pageSize`, `pageToken`, `nextPageToken`.
+//!
+//! Default and maximum are 100 (documented for `allSessions`, and by the general rule for the other two lists); more is
+//! reduced, zero or less refused. The last page has no `nextPageToken`: the Python SDK would go on at an empty one.
+
+use sederunt_core::caller::Caller;
+use serde::{Deserialize, Serialize};
+
+use crate::asked::{Asked, Query};
+use crate::error::{Failure, Refusal};
+
+const MAX: u32 = 100;
+
+/// How the vendor's tokens begin.
+const PREFIX: &str = "v1.";
+
+/// The page's size.
+pub(crate) fn size(query: &Query) -> Result<u32, Failure> {
+    let Some(text) = query.get("pageSize") else { return Ok(MAX) };
+    let size: i64 = text.parse().map_err(|_| Refusal::argument("pageSize"))?;
+    if size < 1 {
+        return Err(Refusal::PageSize(size).into());
+    }
+    Ok(u32::try_from(size).unwrap_or(MAX).min(MAX))
+}
+
+/// The place that the page token names, if there is one. A token of another list, caller or server is none.
+pub(crate) fn place<T: for<'de> Deserialize<'de>>(asked: &Asked, list: &str) -> Result<Option<T>, Failure> {
+    let Some(token) = asked.query.get("pageToken") else { return Ok(None) };
+    let opened = token.strip_prefix(PREFIX).map(|t| asked.app().seal().open(&binding(&asked.caller, list), t));
+    match opened {
+        Some(Ok(place)) => Ok(Some(place)),
+        _ => Err(Refusal::PageToken(token.to_owned()).into()),
+    }
+}
+
+/// The token of the next page.
+pub(crate) fn token(asked: &Asked, list: &str, place: Option<&impl Serialize>) -> Result<Option<String>, Failure> {
+    let seal = |place| asked.app().seal().seal(&binding(&asked.caller, list), place);
+    Ok(place.map(seal).transpose()?.map(|token| format!("{PREFIX}{token}")))
+}
+
+fn binding(caller: &Caller, list: &str) -> String {
+    // As JSON, so that no two callers' names run together into the same text.
+    serde_json::json!([list, caller.tenant, caller.user, caller.client]).to_string()
+}
