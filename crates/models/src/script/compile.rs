@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use super::ScriptError;
 use super::file::{Chunks, ContextFile, File, RuleFile, StopFile, ToolFile};
-use super::matching::{ContextText, Fault, Reply, Rule, Tool, Tree};
+use super::matching::Condition;
+use super::rule::{ContextText, Fault, Reply, Rule, Tool, Tree};
 use super::template::{Flaw, Templates, Text};
 
 /// Collects the rules of one or more scripts.
@@ -60,10 +61,12 @@ impl Compiler {
         }
         Ok(Rule {
             index,
-            agent: file.agent.as_deref().map(glob).transpose()?,
-            text: file.text.as_deref().map(|text| Regex::new(text).map_err(regex_flaw)).transpose()?,
-            turn: file.turn,
-            left: file.times.map(AtomicU32::new),
+            condition: Condition {
+                agent: file.agent.as_deref().map(glob).transpose()?,
+                text: file.text.as_deref().map(|text| Regex::new(text).map_err(regex_flaw)).transpose()?,
+                turn: file.turn,
+                left: file.times.map(AtomicU32::new),
+            },
             first_delay: file.first_delay.unwrap_or_default().0,
             delay: file.delay.unwrap_or_default().0,
             reasoning: file.reasoning.map(|text| self.text("reasoning", &text)).transpose()?,

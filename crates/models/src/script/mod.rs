@@ -5,6 +5,7 @@ mod compile;
 pub mod file;
 mod matching;
 mod play;
+mod rule;
 mod template;
 
 #[cfg(test)]
@@ -21,7 +22,8 @@ use sederunt_core::error::{FaultKind, ModelFault};
 use sederunt_core::item::Context;
 use sederunt_core::model::{Model, ModelEvent, ModelRequest};
 
-use matching::{Rule, Step};
+use matching::Step;
+use rule::Rule;
 use template::Templates;
 
 /// The rules that come with the program: the agent `echo`, a closing rule that names itself.
@@ -80,7 +82,7 @@ impl Rules {
     fn choose(&self, step: &Step<'_>, uses: bool) -> Result<&Rule, ModelFault> {
         let chosen = match step.rule {
             Some(index) => self.rules.get(index),
-            None => self.rules.iter().find(|rule| rule.fits(step) && rule.available(uses)),
+            None => self.rules.iter().find(|rule| rule.condition.fits(step) && rule.condition.available(uses)),
         };
         chosen.ok_or_else(|| ModelFault {
             kind: FaultKind::Failed,

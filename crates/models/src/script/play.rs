@@ -8,7 +8,7 @@ use sederunt_core::error::ModelFault;
 use sederunt_core::model::ModelEvent;
 
 use super::file::Chunks;
-use super::matching::words;
+use super::rule::words;
 
 /// One thing that a script does.
 #[derive(Debug)]
