@@ -88,9 +88,9 @@ impl Edge {
     }
 
     /// Answers what needs no handler: preflights, and requests over the rate.
-    fn refuse(&self, request: &Request<Body>) -> Result<Option<Admission>, Response<Body>> {
+    fn refuse(&self, request: &Request<Body>) -> Result<Option<Admission>, Box<Response<Body>>> {
         if let Some(preflight) = self.cors.as_ref().and_then(|cors| cors.preflight(request)) {
-            return Err(preflight);
+            return Err(Box::new(preflight));
         }
         let (Some(limiter), Credential::Secret(secret)) = (&self.limiter, credential(request.headers())) else {
             return Ok(None);
@@ -98,7 +98,7 @@ impl Edge {
         limiter.admit(secret, Instant::now()).map(Some).map_err(|wait| {
             let mut response = (self.refusals.too_many)();
             response.headers_mut().insert(header::RETRY_AFTER, whole_seconds(wait).into());
-            response
+            Box::new(response)
         })
     }
 }
@@ -163,7 +163,7 @@ where
         };
         let answer = async move {
             let response = match handled {
-                Err(refusal) => refusal,
+                Err(refusal) => *refusal,
                 Ok(handling) => match handling.await {
                     Ok(Ok(response)) => response,
                     Err(panic) => {
