@@ -77,7 +77,7 @@ class Server:
     def cli(self, *arguments: str) -> str:
         """Runs a command of the binary against this server; what it prints."""
         environment = self._environment | {
-            "SEDERUNT_SERVER": self.ready["http"],
+            "SEDERUNT_URL": self.ready["http"],
             "SEDERUNT_TOKEN": self.token("alice"),
         }
         done = subprocess.run(

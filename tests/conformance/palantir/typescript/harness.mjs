@@ -23,7 +23,7 @@ export const clientOf = (name) => createPlatformClient(base, async () => tokenOf
 
 /** Runs a command of the binary against the server; what it prints. */
 export function cli(...args) {
-  const env = { ...process.env, SEDERUNT_SERVER: ready.http, SEDERUNT_TOKEN: tokenOf("alice") };
+  const env = { ...process.env, SEDERUNT_URL: ready.http, SEDERUNT_TOKEN: tokenOf("alice") };
   return execFileSync(process.env.SEDERUNT_BIN, args, { env, encoding: "utf8", timeout: 30_000 });
 }
 
