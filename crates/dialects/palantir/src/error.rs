@@ -66,8 +66,7 @@ impl From<Error> for Failure {
 }
 
 /// What this dialect answers where the edge must, as the vendor does.
-pub(crate) const REFUSALS: Refusals =
-    Refusals { panicked: panicked, too_many: || status_only(StatusCode::TOO_MANY_REQUESTS) };
+pub(crate) const REFUSALS: Refusals = Refusals { panicked, too_many: || status_only(StatusCode::TOO_MANY_REQUESTS) };
 
 /// The same with a JSON body on 429, which SDKs up to Python 1.30.0 need to read the error at all.
 pub const REFUSALS_WITH_BODY: Refusals = Refusals {

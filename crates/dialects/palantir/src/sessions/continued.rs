@@ -40,7 +40,7 @@ pub(super) struct Input {
 pub(crate) async fn blocking_continue(asked: Asked) -> Answer {
     let started = start(&asked, false).await?;
     let record = asked.app().turns().outcome(&started).await?;
-    Ok(json_value(&exchange::result(&*came_out(&record)?)))
+    Ok(json_value(&exchange::result(came_out(&record)?)))
 }
 
 /// Runs an exchange and streams its text.
