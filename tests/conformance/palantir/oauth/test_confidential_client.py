@@ -108,12 +108,11 @@ def test_a_form_with_a_charset_is_read(server, application):
     [
         (CREDENTIALS, ("nobody", "x"), {400, 401}, "invalid_client"),
         (CREDENTIALS, "wrong secret", {400, 401}, "invalid_client"),
-        (CREDENTIALS, None, {400, 401}, "invalid_client"),
         ({}, "right", {400}, "invalid_request"),
         ({"grant_type": "password"}, "right", {400}, "unsupported_grant_type"),
         ({"grant_type": "authorization_code", "code": "x"}, "right", {400}, ("invalid_grant", "invalid_request")),
         ({"grant_type": "refresh_token", "refresh_token": "x"}, "right", {400}, "invalid_grant"),
-        (CREDENTIALS | {"scope": "api:nonsense"}, "right", {400}, "invalid_scope"),
+        (CREDENTIALS | {"scope": "Not-a-Scope"}, "right", {400}, "invalid_scope"),
     ],
 )
 def test_what_is_wrong_with_a_token_request_is_said_in_the_standards_words(
