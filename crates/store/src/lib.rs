@@ -1,1 +1,66 @@
-//! Stands for what is being built.
+//! The store port over SQL. Every statement stands once, in the file of its aggregate, in the SQL that SQLite,
+//! PostgreSQL and its distributed relatives share; a [`Driver`] runs them, and knows nothing of what they mean.
+
+#![warn(missing_docs)]
+
+use std::sync::Arc;
+
+mod accept;
+mod agents;
+mod driver;
+mod finish;
+mod identity;
+mod lanes;
+mod migrations;
+mod rows;
+mod sessions;
+mod sqlite;
+mod system;
+mod turns;
+mod walk;
+
+pub use driver::{Driver, Guard, Outcome, Params, Reach, Read, Row, Step, Value};
+pub use sqlite::{Durability, Observer, OpenError, Options, Sqlite};
+
+use sederunt_core::Result;
+
+/// The store over one driver. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct SqlStore {
+    driver: Arc<dyn Driver>,
+}
+
+impl SqlStore {
+    /// The store over `driver`, whose database has the schema of this release.
+    pub fn new(driver: Arc<dyn Driver>) -> Self {
+        Self { driver }
+    }
+
+    /// The one row that a statement finds by its keys.
+    async fn one(&self, sql: &'static str, params: Params) -> Result<Option<Row>> {
+        Ok(self.few(sql, params).await?.into_iter().next())
+    }
+
+    /// The few rows that a statement finds by their keys.
+    async fn few(&self, sql: &'static str, params: Params) -> Result<Vec<Row>> {
+        let rows = self.driver.read(vec![Read::new(sql, params)], Reach::Point).await?;
+        Ok(rows.into_iter().next().unwrap_or_default())
+    }
+
+    /// The rows of a list.
+    async fn list(&self, sql: &'static str, params: Params) -> Result<Vec<Row>> {
+        let rows = self.driver.read(vec![Read::new(sql, params)], Reach::List).await?;
+        Ok(rows.into_iter().next().unwrap_or_default())
+    }
+
+    /// Runs a transaction without guards.
+    async fn run(&self, steps: Vec<Step>) -> Result<Vec<Vec<Row>>> {
+        match self.driver.transact(steps).await? {
+            Outcome::Done(rows) => Ok(rows),
+            Outcome::Missed(guard) => Err(sederunt_core::Error::internal(format!("unexpected miss of {guard:?}"))),
+        }
+    }
+}
+
+/// How often a transaction is tried whose miss the record no longer explains: what was in its way has gone meanwhile.
+const TRIES: usize = 4;

@@ -1,0 +1,195 @@
+//! Accepting a turn: lane, turn and input in one transaction, and what it means when that does not go through.
+
+use sederunt_core::error::{Conflict, Kind};
+use sederunt_core::id::TurnId;
+use sederunt_core::item::Item;
+use sederunt_core::store::{Accept, Keyed, TurnStore};
+use sederunt_core::turn::{Parent, Turn};
+use sederunt_core::{Error, Result};
+
+use crate::driver::{Guard, Outcome, Params, Step, params, unsettled};
+use crate::rows::{Columns, json, word};
+use crate::sessions::remember;
+use crate::{SqlStore, TRIES};
+
+const AGENT: &str = "select 1 from agents where tenant = $1 and id = $2 and enabled = 1 and deleted is null";
+const ENTER: &str = "update sessions set running = running + 1, accessed = $3 where tenant = $1 and id = $2 \
+     and deleted is null and enabled = 1 and (running > 0 or expires is null or expires > $3) \
+     and exists (select 1 from agents a where a.tenant = $1 and a.id = sessions.agent and a.enabled = 1 \
+     and a.deleted is null)";
+const HOLD: &str = "insert into leases (tenant, lane, node, token, beat, turn, agent) \
+     values ($1, $2, $3, $4, 0, $5, $6) on conflict do nothing";
+const HELD: &str = "select 1 from leases where tenant = $1 and lane = $2";
+
+macro_rules! insert_turn {
+    ($parent:literal, $elsewhere:literal, $condition:literal) => {
+        concat!(
+            "insert into turns (tenant, id, session, conversation, agent, version, owner, client, kind, lane, state, \
+             kept, alias, tag, on_failure, on_disconnect, parameters, created, extra, items, parent, elsewhere) \
+             select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'running', 0, $11, $12, $13, $14, $15, $16, $17, $18, ",
+            $parent,
+            ", ",
+            $elsewhere,
+            " where ",
+            $condition,
+            " on conflict do nothing returning parent"
+        )
+    };
+}
+const INSERT_ROOT: &str = insert_turn!("null", "0", "true");
+const INSERT_AT_HEAD: &str =
+    insert_turn!("(select last_turn from sessions where tenant = $1 and id = $3)", "0", "true");
+const INSERT_AFTER: &str = insert_turn!(
+    "$19",
+    "(select case when p.session = $3 then 0 else 1 end from turns p where p.tenant = $1 and p.id = $19)",
+    "exists (select 1 from turns p where p.tenant = $1 and p.id = $19 and p.kept = 1 and (p.session is null \
+     or exists (select 1 from sessions s where s.tenant = $1 and s.id = p.session and s.deleted is null)))"
+);
+pub(crate) const INSERT_ITEM: &str = "insert into items (tenant, turn, position, id, session, created, body) \
+     values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing";
+pub(crate) const TAKE_WAITING: &str = "delete from waiting where tenant = $1 and lane = $2 and id = $3";
+
+impl SqlStore {
+    pub(crate) async fn accept(&self, accept: &Accept) -> Result<Keyed<Option<TurnId>>> {
+        let steps = steps(accept)?;
+        let insert = steps.iter().position(|step| step.guard == Some(Guard::Row)).unwrap_or_default();
+        for _ in 0..TRIES {
+            match self.driver.transact(steps.clone()).await? {
+                Outcome::Done(mut rows) => {
+                    let row = rows.get_mut(insert).and_then(Vec::pop).unwrap_or_default();
+                    return Columns::of("turns", row).maybe_parsed().map(Keyed::Applied);
+                }
+                Outcome::Missed(guard) => {
+                    if let Some(found) = self.settle_accept(accept, guard).await? {
+                        return Ok(found);
+                    }
+                }
+            }
+        }
+        Err(unsettled())
+    }
+
+    /// What a miss means; `None` if what was in the way has gone.
+    async fn settle_accept(&self, accept: &Accept, guard: Guard) -> Result<Option<Keyed<Option<TurnId>>>> {
+        let turn = &accept.turn;
+        if let Some(stored) = self.turn(&turn.tenant, turn.id).await? {
+            return Ok(Some(Keyed::Applied(stored.turn.parent)));
+        }
+        match guard {
+            Guard::Request => self.replayed(&turn.tenant, accept.request.as_ref(), turn.id).await,
+            Guard::Session | Guard::Agent => self.refusal(turn).await.map(|()| None),
+            Guard::Lane => {
+                let held = self.one(HELD, params![turn.tenant.as_str(), accept.fence.lane.0.as_str()]).await?;
+                held.map_or(Ok(None), |_| Err(Error::conflict(Conflict::Busy, &accept.fence.lane)))
+            }
+            Guard::Row => {
+                let taken = match turn.session {
+                    Some(session) => self.turn_by_alias(&turn.tenant, session, &turn.alias).await?,
+                    None => None,
+                };
+                match (taken, accept.parent) {
+                    (Some(_), _) => Err(Error::conflict(Conflict::AlreadyExists, &turn.alias)),
+                    (None, Parent::Turn(parent)) => {
+                        let found = self.turn(&turn.tenant, parent).await?;
+                        let kept = found.is_some_and(|found| found.turn.kept);
+                        if kept { Ok(None) } else { Err(Error::not_found(Kind::Turn, parent)) }
+                    }
+                    (None, Parent::SessionHead | Parent::Root) => Ok(None),
+                }
+            }
+            Guard::Waiting => Err(Error::conflict(Conflict::Stale, &accept.fence.lane)),
+        }
+    }
+
+    /// Why there is no living, enabled session and agent for a turn; `Ok` if there is after all.
+    async fn refusal(&self, turn: &Turn) -> Result<()> {
+        if let Some(id) = turn.session {
+            let session = self.live_session(&turn.tenant, id, turn.created).await?;
+            if !session.enabled {
+                return Err(Error::conflict(Conflict::Disabled, id));
+            }
+            return self.agent_refusal(&turn.tenant, session.agent).await?.map_or(Ok(()), Err);
+        }
+        match turn.agent {
+            Some(agent) => self.agent_refusal(&turn.tenant, agent).await?.map_or(Ok(()), Err),
+            None => Ok(()),
+        }
+    }
+}
+
+fn steps(accept: &Accept) -> Result<Vec<Step>> {
+    let (turn, fence) = (&accept.turn, &accept.fence);
+    let tenant = turn.tenant.as_str();
+    let id = turn.id.to_string();
+    let mut steps = Vec::with_capacity(accept.input.len() + 5);
+    steps.extend(accept.request.as_ref().map(|request| remember(&turn.tenant, request, turn.id)));
+    match (turn.session, turn.agent) {
+        (Some(session), _) => {
+            let enter = params![tenant, session.to_string(), turn.created.nanos()];
+            steps.push(Step::guarded(Guard::Session, ENTER, enter));
+        }
+        (None, Some(agent)) => {
+            steps.push(Step::guarded(Guard::Agent, AGENT, params![tenant, agent.to_string()]));
+        }
+        (None, None) => {}
+    }
+    let agent = turn.agent.map(|agent| agent.to_string());
+    let hold = params![tenant, fence.lane.0.as_str(), fence.node.to_string(), fence.token, id.as_str(), agent];
+    steps.push(Step::guarded(Guard::Lane, HOLD, hold));
+    let mut insert = turn_params(turn, accept.input.len())?;
+    let sql = match accept.parent {
+        Parent::Root => INSERT_ROOT,
+        Parent::SessionHead if turn.session.is_none() => INSERT_ROOT,
+        Parent::SessionHead => INSERT_AT_HEAD,
+        Parent::Turn(parent) => {
+            insert.push(parent.to_string().into());
+            INSERT_AFTER
+        }
+    };
+    steps.push(Step::guarded(Guard::Row, sql, insert));
+    for item in &accept.input {
+        steps.push(insert_item(item)?);
+    }
+    if let Some(waited) = accept.waited {
+        let taken = params![tenant, fence.lane.0.as_str(), waited.to_string()];
+        steps.push(Step::guarded(Guard::Waiting, TAKE_WAITING, taken));
+    }
+    Ok(steps)
+}
+
+/// The step that adds an item.
+pub(crate) fn insert_item(item: &Item) -> Result<Step> {
+    let params = params![
+        item.tenant.as_str(),
+        item.turn.to_string(),
+        item.position,
+        item.id.to_string(),
+        item.session.map(|session| session.to_string()),
+        item.created.nanos(),
+        json(&item.body)?,
+    ];
+    Ok(Step::any(INSERT_ITEM, params))
+}
+
+fn turn_params(turn: &Turn, items: usize) -> Result<Params> {
+    Ok(params![
+        turn.tenant.as_str(),
+        turn.id.to_string(),
+        turn.session.map(|id| id.to_string()),
+        turn.conversation.map(|id| id.to_string()),
+        turn.agent.map(|id| id.to_string()),
+        turn.version,
+        turn.owner.as_str(),
+        turn.client.as_str(),
+        word(&turn.kind)?,
+        turn.lane.0.as_str(),
+        turn.alias.as_str(),
+        turn.tag.clone(),
+        word(&turn.on_failure)?,
+        word(&turn.on_disconnect)?,
+        json(&turn.parameters)?,
+        turn.created.nanos(),
+        json(&turn.extra)?,
+        i64::try_from(items).unwrap_or(i64::MAX),
+    ])
+}

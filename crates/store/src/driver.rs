@@ -1,0 +1,158 @@
+//! What the statements need of a database: read a few in one snapshot, or run a transaction that is a value.
+
+use async_trait::async_trait;
+use sederunt_core::{Error, Result};
+
+/// One column's value, or one parameter.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// Nothing.
+    Null,
+    /// Any whole number; yes and no are 1 and 0.
+    Int(i64),
+    /// Text: names, ids, JSON.
+    Text(String),
+}
+
+impl From<i64> for Value {
+    fn from(value: i64) -> Self {
+        Self::Int(value)
+    }
+}
+
+impl From<u32> for Value {
+    fn from(value: u32) -> Self {
+        Self::Int(value.into())
+    }
+}
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Self {
+        Self::Int(value.into())
+    }
+}
+
+impl From<&str> for Value {
+    fn from(value: &str) -> Self {
+        Self::Text(value.to_owned())
+    }
+}
+
+impl From<String> for Value {
+    fn from(value: String) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl<T: Into<Value>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+/// The parameters of a statement, `$1` first.
+pub type Params = Vec<Value>;
+
+/// Values of any of the convertible types as [`Params`].
+macro_rules! params {
+    ($($value:expr),* $(,)?) => { vec![$($crate::driver::Value::from($value)),*] };
+}
+pub(crate) use params;
+
+/// One row that came back, in the order of its columns.
+pub type Row = Vec<Value>;
+
+/// A statement that reads. Parameters are written `$1`, `$2`… without gaps.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// The statement.
+    pub sql: &'static str,
+    /// Its parameters.
+    pub params: Params,
+}
+
+impl Read {
+    /// This statement with these parameters.
+    pub fn new(sql: &'static str, params: Params) -> Self {
+        Self { sql, params }
+    }
+}
+
+/// How much a read may find, which decides where it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// A few rows by their keys.
+    Point,
+    /// A page, a line, a scan.
+    List,
+}
+
+/// What a step makes sure of. The name says what is amiss when too few rows were touched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guard {
+    /// The request's key is new.
+    Request,
+    /// The agent is there as it was read.
+    Agent,
+    /// The session is there, living and enabled.
+    Session,
+    /// The lane is free, or still held.
+    Lane,
+    /// The row to be added is new and what it builds on is there.
+    Row,
+    /// The waiting input still waits.
+    Waiting,
+}
+
+/// One statement of a transaction. Parameters are written `$1`, `$2`… without gaps.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// The statement.
+    pub sql: &'static str,
+    /// Its parameters.
+    pub params: Params,
+    /// What is broken if it touches no row; the transaction is then undone.
+    pub guard: Option<Guard>,
+}
+
+impl Step {
+    /// A statement that may touch any number of rows.
+    pub fn any(sql: &'static str, params: Params) -> Self {
+        Self { sql, params, guard: None }
+    }
+
+    /// A statement that must touch a row.
+    pub fn guarded(guard: Guard, sql: &'static str, params: Params) -> Self {
+        Self { sql, params, guard: Some(guard) }
+    }
+}
+
+/// What a transaction came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// It is durable; the rows that each step returned, in the order of the steps.
+    Done(Vec<Vec<Row>>),
+    /// A guarded step touched no row, and nothing was written.
+    Missed(Guard),
+}
+
+/// A database that takes the statements of this crate.
+#[async_trait]
+pub trait Driver: Send + Sync + std::fmt::Debug {
+    /// Runs the statements on one snapshot; the rows of each.
+    async fn read(&self, reads: Vec<Read>, reach: Reach) -> Result<Vec<Vec<Row>>>;
+
+    /// Runs the steps in one transaction, all or none. `Ok` only once the outcome is durable.
+    async fn transact(&self, steps: Vec<Step>) -> Result<Outcome>;
+
+    /// Whether the database answers, for writing too.
+    async fn ping(&self) -> Result<()>;
+
+    /// Ends what was begun and closes; later calls answer `Unavailable`.
+    async fn close(&self);
+}
+
+/// The error of a record that keeps changing while it is looked at.
+pub(crate) fn unsettled() -> Error {
+    Error::unavailable("the record changes too fast, repeat the request")
+}

@@ -1,0 +1,145 @@
+//! Ending a turn: lane, output, parts, turn and session in one transaction, behind the fence.
+
+use sederunt_core::error::Conflict;
+use sederunt_core::id::{SessionId, TenantId, TurnId};
+use sederunt_core::part::Part;
+use sederunt_core::store::{Fence, Finish, TurnStore};
+use sederunt_core::turn::{Turn, TurnState};
+use sederunt_core::{Error, Result};
+
+use crate::SqlStore;
+use crate::accept::insert_item;
+use crate::driver::{Guard, Outcome, Step, params};
+use crate::rows::{self, json, turn_columns};
+use crate::walk::{DRAW, LEAVE};
+
+const RELEASE: &str = "delete from leases where tenant = $1 and lane = $2 and node = $3 and token = $4 and turn = $5";
+const APPEND_PARTS: &str = "insert into parts (tenant, turn, first, last, body) values ($1, $2, $3, $4, $5) \
+     on conflict do nothing";
+const APPEND_PARTS_FENCED: &str = "insert into parts (tenant, turn, first, last, body) \
+     select l.tenant, l.turn, $6, $7, $8 from leases l \
+     where l.tenant = $1 and l.lane = $2 and l.node = $3 and l.token = $4 and l.turn = $5 on conflict do nothing";
+const HELD: &str = "select 1 from leases where tenant = $1 and lane = $2 and node = $3 and token = $4 and turn = $5";
+const DROP_PARTS: &str = "delete from parts where tenant = $1 and turn = $2";
+const LEAVE_SESSION: &str = "update sessions set running = running - 1, accessed = $3 where tenant = $1 and id = $2";
+
+macro_rules! end {
+    ($kept:literal) => {
+        concat!(
+            "update turns as t set state = $3, ending = $4, usage = $5, ended = $6, items = t.items + $7",
+            $kept,
+            " where t.tenant = $1 and t.id = $2 and t.ended is null returning ",
+            turn_columns!("")
+        )
+    };
+}
+const END: &str = end!("");
+const END_KEPT_ALONE: &str = end!(", kept = 1");
+const END_KEPT: &str = end!(
+    ", kept = 1, number = (select s.kept + 1 from sessions s where s.tenant = $1 and s.id = t.session), \
+     first_item = (select s.items + 1 from sessions s where s.tenant = $1 and s.id = t.session)"
+);
+
+/// A time to live that would end after the last moment ends at it.
+const KEEP: &str = "update sessions set running = running - 1, kept = kept + 1, last_turn = $3, \
+     turns = turns + (select case when t.kind = 'message' then 1 else 0 end from turns t where t.tenant = $1 and t.id = $3), \
+     items = items + (select t.items from turns t where t.tenant = $1 and t.id = $3), \
+     updated = $4, accessed = $4, \
+     expires = case when ttl > 9223372036854775807 - $4 then 9223372036854775807 else $4 + ttl end, \
+     auto_title = coalesce(auto_title, $5), \
+     seq = (select h.seq from heads h where h.tenant = $1 and h.owner = sessions.owner and h.shard = 0) \
+     where tenant = $1 and id = $2";
+
+impl SqlStore {
+    pub(crate) async fn finish(&self, finish: &Finish) -> Result<Turn> {
+        let steps = steps(finish)?;
+        let end = steps.iter().position(|step| step.guard == Some(Guard::Row)).unwrap_or_default();
+        match self.driver.transact(steps).await? {
+            Outcome::Done(mut rows) => rows::turn(rows.get_mut(end).and_then(Vec::pop).unwrap_or_default()),
+            Outcome::Missed(_) => {
+                // The same end, written at the same moment, is this call that comes again.
+                let stored = self.turn(&finish.tenant, finish.turn).await?.map(|record| record.turn);
+                let ended = TurnState::Ended { ending: finish.ending.clone() };
+                match stored {
+                    Some(turn) if turn.state == ended && turn.ended == Some(finish.now) => Ok(turn),
+                    _ => Err(Error::conflict(Conflict::Stale, finish.turn)),
+                }
+            }
+        }
+    }
+
+    pub(crate) async fn append(&self, tenant: &TenantId, turn: TurnId, fence: &Fence, parts: &[Part]) -> Result<()> {
+        let mut params = holder(tenant, turn, fence);
+        let step = match (parts.first(), parts.last()) {
+            (Some(first), Some(last)) => {
+                params.extend([first.number.into(), last.number.into(), json(&parts)?.into()]);
+                Step::guarded(Guard::Row, APPEND_PARTS_FENCED, params)
+            }
+            _ => return Ok(()),
+        };
+        if let Outcome::Done(_) = self.driver.transact(vec![step]).await? {
+            return Ok(());
+        }
+        // Still held: the batch was there already.
+        match self.one(HELD, holder(tenant, turn, fence)).await? {
+            Some(_) => Ok(()),
+            None => Err(Error::conflict(Conflict::Stale, turn)),
+        }
+    }
+}
+
+/// Who must hold the lane: tenant, lane, node, token, turn.
+fn holder(tenant: &TenantId, turn: TurnId, fence: &Fence) -> crate::Params {
+    params![tenant.as_str(), fence.lane.0.as_str(), fence.node.to_string(), fence.token, turn.to_string()]
+}
+
+fn steps(finish: &Finish) -> Result<Vec<Step>> {
+    let tenant = finish.tenant.as_str();
+    let turn = finish.turn.to_string();
+    let mut steps = Vec::with_capacity(finish.output.len() + 6);
+    steps.push(Step::guarded(Guard::Lane, RELEASE, holder(&finish.tenant, finish.turn, &finish.fence)));
+    for item in &finish.output {
+        steps.push(insert_item(item)?);
+    }
+    match finish.parts.as_deref() {
+        None => steps.push(Step::any(DROP_PARTS, params![tenant, turn.as_str()])),
+        Some([]) => {}
+        Some(parts @ [first, ..]) => {
+            let last = parts.last().unwrap_or(first).number;
+            let batch = params![tenant, turn.as_str(), first.number, last, json(&parts)?];
+            steps.push(Step::any(APPEND_PARTS, batch));
+        }
+    }
+    let sql = match (finish.kept, finish.session) {
+        (false, _) => END,
+        (true, None) => END_KEPT_ALONE,
+        (true, Some(_)) => END_KEPT,
+    };
+    let end = params![
+        tenant,
+        turn.as_str(),
+        finish.ending.word(),
+        json(&finish.ending)?,
+        finish.usage.as_ref().map(json).transpose()?,
+        finish.now.nanos(),
+        i64::try_from(finish.output.len()).unwrap_or(i64::MAX),
+    ];
+    steps.push(Step::guarded(Guard::Row, sql, end));
+    if let Some(session) = finish.session {
+        steps.extend(session_steps(finish, session));
+    }
+    Ok(steps)
+}
+
+fn session_steps(finish: &Finish, session: SessionId) -> Vec<Step> {
+    let (tenant, id, now) = (finish.tenant.as_str(), session.to_string(), finish.now.nanos());
+    if !finish.kept {
+        return vec![Step::guarded(Guard::Session, LEAVE_SESSION, params![tenant, id, now])];
+    }
+    let keep = params![tenant, id.as_str(), finish.turn.to_string(), now, finish.auto_title.clone()];
+    vec![
+        Step::any(DRAW, params![tenant, id.as_str()]),
+        Step::any(LEAVE, params![tenant, id.as_str(), now]),
+        Step::guarded(Guard::Session, KEEP, keep),
+    ]
+}

@@ -1,0 +1,161 @@
+//! Credentials, applications and shared secrets.
+
+use async_trait::async_trait;
+use sederunt_core::clock::Time;
+use sederunt_core::id::TenantId;
+use sederunt_core::identity::{Application, Credential, CredentialId};
+use sederunt_core::store::IdentityStore;
+use sederunt_core::{Error, Result};
+
+use crate::SqlStore;
+use crate::driver::{Guard, Outcome, Row, Step, params};
+use crate::rows::{Columns, json, word};
+
+macro_rules! credential_columns {
+    () => {
+        "id, kind, tenant, user_id, client, name, grants, scope, family, redeem, created, expires, revoked"
+    };
+}
+
+const PUT: &str = concat!(
+    "insert into credentials (",
+    credential_columns!(),
+    ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) on conflict (id) do update set \
+     kind = excluded.kind, tenant = excluded.tenant, user_id = excluded.user_id, client = excluded.client, \
+     name = excluded.name, grants = excluded.grants, scope = excluded.scope, family = excluded.family, \
+     redeem = excluded.redeem, created = excluded.created, expires = excluded.expires, revoked = excluded.revoked"
+);
+const BY_ID: &str = concat!("select ", credential_columns!(), " from credentials where id = $1");
+const REVOKE: &str = "update credentials set revoked = $2 where id = $1 and revoked is null";
+const REVOKE_FAMILY: &str = "update credentials set revoked = $2 where family = $1 and revoked is null";
+pub(crate) const API_KEYS: &str = concat!(
+    "select ",
+    credential_columns!(),
+    " from credentials where tenant = $1 and kind = 'api_key' order by created desc, id desc limit $2"
+);
+
+const PUT_APPLICATION: &str = "insert into applications (client_id, secret, tenant, name, redirect_uris, grants, \
+     created) values ($1, $2, $3, $4, $5, $6, $7) on conflict (client_id) do update set secret = excluded.secret, \
+     tenant = excluded.tenant, name = excluded.name, redirect_uris = excluded.redirect_uris, \
+     grants = excluded.grants, created = excluded.created";
+const APPLICATION: &str =
+    "select client_id, secret, tenant, name, redirect_uris, grants, created from applications where client_id = $1";
+pub(crate) const APPLICATIONS: &str = "select client_id, secret, tenant, name, redirect_uris, grants, created \
+     from applications where tenant = $1 order by client_id limit $2";
+
+const PUT_SECRET: &str = "insert into secrets (name, value) values ($1, $2) on conflict do nothing";
+const SECRET: &str = "select value from secrets where name = $1";
+
+#[async_trait]
+impl IdentityStore for SqlStore {
+    async fn put_credential(&self, credential: &Credential) -> Result<()> {
+        let params = params![
+            credential.id.0.as_str(),
+            word(&credential.kind)?,
+            credential.tenant.as_str(),
+            credential.user.as_str(),
+            credential.client.as_str(),
+            credential.name.as_str(),
+            json(&credential.grants)?,
+            credential.scope.clone(),
+            credential.family.clone(),
+            credential.redeem.as_ref().map(json).transpose()?,
+            credential.created.nanos(),
+            credential.expires.map(Time::nanos),
+            credential.revoked.map(Time::nanos),
+        ];
+        self.run(vec![Step::any(PUT, params)]).await.map(drop)
+    }
+
+    async fn credential(&self, id: &CredentialId) -> Result<Option<Credential>> {
+        self.one(BY_ID, params![id.0.as_str()]).await?.map(credential).transpose()
+    }
+
+    async fn revoke_credential(&self, id: &CredentialId, now: Time) -> Result<bool> {
+        let step = Step::guarded(Guard::Row, REVOKE, params![id.0.as_str(), now.nanos()]);
+        Ok(matches!(self.driver.transact(vec![step]).await?, Outcome::Done(_)))
+    }
+
+    async fn revoke_family(&self, family: &str, now: Time) -> Result<()> {
+        self.run(vec![Step::any(REVOKE_FAMILY, params![family, now.nanos()])]).await.map(drop)
+    }
+
+    async fn api_keys(&self, tenant: &TenantId, limit: u32) -> Result<Vec<Credential>> {
+        self.list(API_KEYS, params![tenant.as_str(), limit]).await?.into_iter().map(credential).collect()
+    }
+
+    async fn put_application(&self, application: &Application) -> Result<()> {
+        let params = params![
+            application.client_id.as_str(),
+            application.secret.as_ref().map(|secret| secret.0.as_str()),
+            application.tenant.as_str(),
+            application.name.as_str(),
+            json(&application.redirect_uris)?,
+            json(&application.grants)?,
+            application.created.nanos(),
+        ];
+        self.run(vec![Step::any(PUT_APPLICATION, params)]).await.map(drop)
+    }
+
+    async fn application(&self, client_id: &str) -> Result<Option<Application>> {
+        self.one(APPLICATION, params![client_id]).await?.map(application).transpose()
+    }
+
+    async fn applications(&self, tenant: &TenantId, limit: u32) -> Result<Vec<Application>> {
+        self.list(APPLICATIONS, params![tenant.as_str(), limit]).await?.into_iter().map(application).collect()
+    }
+
+    async fn shared_secret(&self, name: &str, fresh: [u8; 32]) -> Result<[u8; 32]> {
+        if let Some(row) = self.one(SECRET, params![name]).await? {
+            return secret(row);
+        }
+        let hex: String = fresh.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.run(vec![Step::any(PUT_SECRET, params![name, hex])]).await?;
+        // Another node may have been first: what stands is what counts.
+        let row = self.one(SECRET, params![name]).await?;
+        secret(row.unwrap_or_default())
+    }
+}
+
+fn credential(row: Row) -> Result<Credential> {
+    let mut c = Columns::of("credentials", row);
+    Ok(Credential {
+        id: CredentialId(c.text()?),
+        kind: c.word()?,
+        tenant: c.text()?.as_str().into(),
+        user: c.text()?.as_str().into(),
+        client: c.text()?.as_str().into(),
+        name: c.text()?,
+        grants: c.json()?,
+        scope: c.maybe_text()?,
+        family: c.maybe_text()?,
+        redeem: c.maybe_json()?,
+        created: c.time()?,
+        expires: c.maybe_time()?,
+        revoked: c.maybe_time()?,
+    })
+}
+
+fn application(row: Row) -> Result<Application> {
+    let mut c = Columns::of("applications", row);
+    Ok(Application {
+        client_id: c.text()?,
+        secret: c.maybe_text()?.map(CredentialId),
+        tenant: c.text()?.as_str().into(),
+        name: c.text()?,
+        redirect_uris: c.json()?,
+        grants: c.json()?,
+        created: c.time()?,
+    })
+}
+
+/// 32 bytes from their 64 hexadecimal digits.
+fn secret(row: Row) -> Result<[u8; 32]> {
+    let hex = Columns::of("secrets", row).text()?;
+    let mut bytes = [0; 32];
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        let digits = hex.get(at * 2..at * 2 + 2).ok_or_else(|| Error::internal("a stored secret is too short"))?;
+        *byte = u8::from_str_radix(digits, 16).map_err(Error::internal)?;
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,21 @@
+//! The schema as numbered files, applied in order, forward only, each recorded in the `migrations` table.
+
+/// A migration: its number, its name, its statements.
+pub(crate) struct Migration {
+    pub(crate) number: i64,
+    pub(crate) name: &'static str,
+    pub(crate) sql: &'static str,
+}
+
+/// Every migration, in order.
+pub(crate) const ALL: &[Migration] =
+    &[Migration { number: 1, name: "first", sql: include_str!("../migrations/0001_first.sql") }];
+
+/// What is recorded of them.
+pub(crate) const TABLE: &str =
+    "create table if not exists migrations (number bigint not null primary key, name text not null)";
+
+/// The newest that this binary knows.
+pub(crate) fn newest() -> i64 {
+    ALL.last().map_or(0, |m| m.number)
+}

@@ -1,0 +1,177 @@
+//! The SQLite driver: one writer thread that commits in groups, a pool of readers, a data directory that one process
+//! holds at a time.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ErrorCode, params_from_iter};
+use sederunt_core::{Error, Result};
+
+use crate::SqlStore;
+use crate::driver::{Driver, Outcome, Params, Reach, Read, Row, Step, Value};
+
+mod open;
+mod readers;
+mod writer;
+
+pub use open::OpenError;
+use readers::Readers;
+use writer::Writer;
+
+/// What `Ok` means for a write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// It survives the machine (`synchronous=FULL`).
+    #[default]
+    Full,
+    /// It survives the process at most (`synchronous=OFF`): for data that is thrown away.
+    Off,
+}
+
+/// Is told of each commit: how many transactions it held and how long it took. Called on the writer's thread.
+#[derive(Clone)]
+pub struct Observer(Arc<dyn Fn(usize, Duration) + Send + Sync>);
+
+impl Observer {
+    /// Calls `observe(transactions, took)` after each commit.
+    pub fn new(observe: impl Fn(usize, Duration) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(observe))
+    }
+}
+
+impl std::fmt::Debug for Observer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Observer(..)")
+    }
+}
+
+/// How a data directory is used.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What `Ok` means.
+    pub durability: Durability,
+    /// How many transactions may wait for the writer.
+    pub queue: usize,
+    /// How long a caller waits for a place in the queue, or for a reader, before `Unavailable`.
+    pub patience: Duration,
+    /// How many lists may be read at once.
+    pub lists: usize,
+    /// The most pages of 4 KiB that the database may have; as many as the disk holds if `None`.
+    pub max_pages: Option<u32>,
+    /// Who is told of commits.
+    pub observer: Option<Observer>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            durability: Durability::Full,
+            queue: 4096,
+            patience: Duration::from_secs(5),
+            lists: std::thread::available_parallelism().map_or(4, |n| n.get() * 2),
+            max_pages: None,
+            observer: None,
+        }
+    }
+}
+
+/// SQLite in a data directory.
+#[derive(Debug)]
+pub struct Sqlite {
+    writer: Writer,
+    readers: Arc<Readers>,
+    closed: AtomicBool,
+}
+
+impl Sqlite {
+    /// Opens the data directory `path`, which is made if its parent is there, and brings its schema up to date. The
+    /// directory is this process's until the store is closed or dropped. Nothing is changed when an error comes back.
+    pub fn open(path: &Path, options: Options) -> Result<SqlStore, OpenError> {
+        let opened = open::open(path, &options)?;
+        let readers = Readers::new(opened.file, &options);
+        let writer = Writer::start(opened.connection, opened.lock, &options)
+            .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+        let driver = Self { writer, readers: Arc::new(readers), closed: AtomicBool::new(false) };
+        Ok(SqlStore::new(Arc::new(driver)))
+    }
+
+    fn check_open(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) { Err(Error::unavailable("the store is closed")) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl Driver for Sqlite {
+    async fn read(&self, reads: Vec<Read>, reach: Reach) -> Result<Vec<Vec<Row>>> {
+        self.check_open()?;
+        match reach {
+            // A point read takes less time than handing it to another thread would.
+            Reach::Point => self.readers.read(&reads),
+            Reach::List => Readers::read_elsewhere(&self.readers, reads).await,
+        }
+    }
+
+    async fn transact(&self, steps: Vec<Step>) -> Result<Outcome> {
+        self.writer.transact(steps).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.transact(Vec::new()).await.map(drop)
+    }
+
+    async fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.readers.close();
+        self.writer.close().await;
+    }
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Int(number) => ValueRef::Integer(*number),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+        }))
+    }
+}
+
+/// Runs one statement; how many rows it touched or returned, and what it returned.
+fn execute(connection: &Connection, sql: &str, params: &Params) -> rusqlite::Result<(usize, Vec<Row>)> {
+    // `$1` would be a name to SQLite, numbered by first use; `?1` is the number itself.
+    let mut statement = connection.prepare_cached(&sql.replace('$', "?"))?;
+    let columns = statement.column_count();
+    if columns == 0 {
+        return Ok((statement.execute(params_from_iter(params))?, Vec::new()));
+    }
+    let mut found = statement.query(params_from_iter(params))?;
+    let mut rows = Vec::new();
+    while let Some(row) = found.next()? {
+        let value = |column| {
+            Ok(match row.get_ref(column)? {
+                ValueRef::Null => Value::Null,
+                ValueRef::Integer(number) => Value::Int(number),
+                ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
+                other => return Err(rusqlite::Error::InvalidColumnType(column, String::new(), other.data_type())),
+            })
+        };
+        rows.push((0..columns).map(value).collect::<rusqlite::Result<Row>>()?);
+    }
+    Ok((rows.len(), rows))
+}
+
+/// SQLite's error as what the caller can do next.
+fn fault(error: rusqlite::Error) -> Error {
+    let reason = match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => "the disk is full",
+        Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => "the disk failed",
+        Some(ErrorCode::ReadOnly) => "the database cannot be written",
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "the database is busy",
+        _ => return Error::internal(error),
+    };
+    Error::Unavailable { reason: reason.to_owned(), source: Some(error.into()) }
+}

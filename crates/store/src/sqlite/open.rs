@@ -1,0 +1,209 @@
+//! Opening a data directory: who holds it, what is in it, whether this binary may touch it. Every question is asked
+//! before anything is changed.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Read as _};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+
+use super::{Durability, Options};
+use crate::migrations;
+
+/// The database in the data directory.
+const DATABASE: &str = "sederunt.db";
+
+/// Locked by the process that holds the data directory.
+const LOCK: &str = "sederunt.lock";
+
+/// Marks a database as ours, in SQLite's own header: "SDRT".
+const APPLICATION: i64 = 0x5344_5254;
+
+/// Why a data directory was not opened. Nothing in it was changed.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts say it")]
+pub enum OpenError {
+    #[error(
+        "{path} cannot be made: the directory above it does not exist. Create that, or name another data directory."
+    )]
+    MissingParent { path: PathBuf },
+    #[error("{path} is in use by another process. Stop that one, or name another data directory.")]
+    Locked { path: PathBuf },
+    #[error("{path} cannot be written. Give this user the right to write there, or name another data directory.")]
+    ReadOnly { path: PathBuf },
+    #[error("{path} has schema {found}, newer than this binary's {known}. Use the newer binary, or restore a backup.")]
+    Newer { path: PathBuf, found: i64, known: i64 },
+    #[error("{path} is not a database of ours. Name another data directory.")]
+    Foreign { path: PathBuf },
+    #[error("{path} is damaged ({what}). Restore a backup, or name another data directory.")]
+    Damaged { path: PathBuf, what: String },
+    #[error("there is no room left for {path}. Free some space, then start again.")]
+    Full { path: PathBuf },
+    #[error("{path} cannot be opened: {source}")]
+    Io { path: PathBuf, source: std::io::Error },
+    #[error("{path} cannot be opened: {source}")]
+    Database { path: PathBuf, source: rusqlite::Error },
+}
+
+/// An open data directory.
+pub(super) struct Opened {
+    pub(super) file: PathBuf,
+    pub(super) connection: Connection,
+    pub(super) lock: File,
+}
+
+pub(super) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> {
+    make_directory(path)?;
+    let lock = hold(path)?;
+    let file = path.join(DATABASE);
+    if file.metadata().is_ok_and(|m| m.len() > 0) {
+        inspect(&file)?;
+    }
+    let connection = connect(&file, options).map_err(|error| of_sqlite(&file, error))?;
+    Ok(Opened { file, connection, lock })
+}
+
+fn make_directory(path: &Path) -> Result<(), OpenError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => OpenError::MissingParent { path: path.to_owned() },
+        _ => of_io(path, error),
+    })
+}
+
+/// Locks the directory. The system lets go of the lock when the process ends, however it ends.
+fn hold(path: &Path) -> Result<File, OpenError> {
+    let lock = path.join(LOCK);
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&lock).map_err(|e| of_io(path, e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path: path.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(of_io(path, error)),
+    }
+}
+
+/// Asks an existing database whether it is ours, sound and not newer. The cost does not grow with its size: its length,
+/// its schema and the first page of each table are looked at; a whole check is a tool's work, not a start's.
+fn inspect(file: &Path) -> Result<(), OpenError> {
+    check_length(file)?;
+    let look = || -> rusqlite::Result<Option<i64>> {
+        let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let mut statement = connection.prepare("select name from sqlite_master where type = 'table'")?;
+        let tables: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        let mark: i64 = connection.query_row("pragma application_id", [], |row| row.get(0))?;
+        if mark != APPLICATION && !tables.is_empty() {
+            return Ok(None);
+        }
+        for table in &tables {
+            connection.query_row(&format!("select 1 from \"{table}\" limit 1"), [], |_| Ok(())).optional()?;
+        }
+        applied(&connection).map(Some)
+    };
+    match look().map_err(|error| of_sqlite(file, error))? {
+        None => Err(OpenError::Foreign { path: file.to_owned() }),
+        Some(found) if found > migrations::newest() => {
+            Err(OpenError::Newer { path: file.to_owned(), found, known: migrations::newest() })
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// Finds a file that was cut off: without a log beside it, it is as long as its header says.
+fn check_length(file: &Path) -> Result<(), OpenError> {
+    let log = PathBuf::from(format!("{}-wal", file.display()));
+    if log.metadata().is_ok_and(|m| m.len() > 0) {
+        return Ok(());
+    }
+    let read = || -> std::io::Result<(u64, u64)> {
+        let mut header = [0; 100];
+        let mut opened = File::open(file)?;
+        let length = opened.metadata()?.len();
+        opened.read_exact(&mut header)?;
+        let page = match u16::from_be_bytes([header[16], header[17]]) {
+            1 => 65_536,
+            size => u64::from(size),
+        };
+        let pages = u32::from_be_bytes([header[28], header[29], header[30], header[31]]);
+        Ok((length, u64::from(pages) * page))
+    };
+    match read() {
+        Ok((length, said)) if length < said => {
+            Err(OpenError::Damaged { path: file.to_owned(), what: format!("{length} bytes of {said} are left") })
+        }
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+            Err(OpenError::Damaged { path: file.to_owned(), what: "the header is cut off".to_owned() })
+        }
+        Err(error) => Err(of_io(file, error)),
+    }
+}
+
+/// The number of the last migration that was applied; 0 if none was.
+fn applied(connection: &Connection) -> rusqlite::Result<i64> {
+    if !connection.table_exists(None, "migrations")? {
+        return Ok(0);
+    }
+    connection.query_row("select coalesce(max(number), 0) from migrations", [], |row| row.get(0))
+}
+
+fn connect(file: &Path, options: &Options) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(file, flags)?;
+    let synchronous = match options.durability {
+        Durability::Full => "full",
+        Durability::Off => "off",
+    };
+    let most = options.max_pages.map_or(String::new(), |pages| format!("pragma max_page_count={pages};"));
+    // Only this connection writes, so only it checkpoints: every 4,000 pages (16 MiB).
+    connection.execute_batch(&format!(
+        "pragma busy_timeout=5000; pragma journal_mode=wal; pragma synchronous={synchronous}; \
+         pragma wal_autocheckpoint=4000; pragma journal_size_limit=67108864; pragma cache_size=-32768; \
+         pragma temp_store=memory; {most}"
+    ))?;
+    connection.set_prepared_statement_cache_capacity(128);
+    migrate(&mut connection)?;
+    Ok(connection)
+}
+
+fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    let applied = applied(connection)?;
+    if applied == migrations::newest() {
+        return Ok(());
+    }
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(migrations::TABLE)?;
+    transaction.pragma_update(None, "application_id", APPLICATION)?;
+    for migration in migrations::ALL.iter().filter(|m| m.number > applied) {
+        transaction.execute_batch(migration.sql)?;
+        transaction
+            .execute("insert into migrations (number, name) values (?1, ?2)", (migration.number, migration.name))?;
+    }
+    transaction.commit()
+}
+
+fn of_io(path: &Path, source: std::io::Error) -> OpenError {
+    let path = path.to_owned();
+    match source.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => OpenError::ReadOnly { path },
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => OpenError::Full { path },
+        _ => OpenError::Io { path, source },
+    }
+}
+
+fn of_sqlite(path: &Path, source: rusqlite::Error) -> OpenError {
+    let path = path.to_owned();
+    match source.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            OpenError::Damaged { path, what: source.to_string() }
+        }
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => OpenError::ReadOnly { path },
+        Some(ErrorCode::DiskFull) => OpenError::Full { path },
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::Locked { path },
+        _ => OpenError::Database { path, source },
+    }
+}

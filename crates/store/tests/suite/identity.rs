@@ -1,0 +1,102 @@
+//! Credentials, applications and secrets.
+
+use sederunt_core::caller::{Action, Grants};
+use sederunt_core::identity::{Application, Credential, CredentialId, CredentialKind, Redeem};
+use sederunt_core::store::IdentityStore;
+
+use crate::world::{World, at, each};
+
+fn credential(world: &World, secret: &str, kind: CredentialKind, created: i64) -> Credential {
+    Credential {
+        id: CredentialId::of(secret),
+        kind,
+        tenant: world.tenant.clone(),
+        user: "alice".into(),
+        client: "app".into(),
+        name: secret.into(),
+        grants: Grants::of(&[Action::Talk]),
+        scope: Some("api:read".into()),
+        family: Some("family".into()),
+        redeem: Some(Redeem { redirect_uri: "http://localhost/".into(), challenge: "c".into() }),
+        created: at(created),
+        expires: None,
+        revoked: None,
+    }
+}
+
+#[tokio::test]
+async fn a_credential_is_used_up_once() {
+    each(async |world| {
+        let code = credential(world, "s", CredentialKind::Code, 0);
+        world.store.put_credential(&code).await.unwrap();
+        assert_eq!(world.store.credential(&code.id).await.unwrap(), Some(code.clone()));
+        assert!(world.store.revoke_credential(&code.id, at(1)).await.unwrap());
+        assert!(!world.store.revoke_credential(&code.id, at(2)).await.unwrap());
+        assert_eq!(world.store.credential(&code.id).await.unwrap().unwrap().revoked, Some(at(1)));
+        assert!(!world.store.revoke_credential(&CredentialId::of("nobody"), at(1)).await.unwrap());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_family_is_revoked_together() {
+    each(async |world| {
+        let (one, two) =
+            (credential(world, "1", CredentialKind::Access, 0), credential(world, "2", CredentialKind::Refresh, 0));
+        let stranger = Credential { family: None, ..credential(world, "3", CredentialKind::Access, 0) };
+        for credential in [&one, &two, &stranger] {
+            world.store.put_credential(credential).await.unwrap();
+        }
+        world.store.revoke_family("family", at(1)).await.unwrap();
+        let revoked = async |id| world.store.credential(id).await.unwrap().unwrap().revoked;
+        assert_eq!((revoked(&one.id).await, revoked(&two.id).await), (Some(at(1)), Some(at(1))));
+        assert_eq!(revoked(&stranger.id).await, None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn api_keys_are_listed_newest_first() {
+    each(async |world| {
+        for (secret, kind, created) in
+            [("a", CredentialKind::ApiKey, 1), ("b", CredentialKind::ApiKey, 2), ("c", CredentialKind::Access, 3)]
+        {
+            world.store.put_credential(&credential(world, secret, kind, created)).await.unwrap();
+        }
+        let keys = world.store.api_keys(&world.tenant, 9).await.unwrap();
+        assert_eq!(keys.iter().map(|key| key.name.as_str()).collect::<Vec<_>>(), ["b", "a"]);
+        assert!(world.store.api_keys(&"other".into(), 9).await.unwrap().is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_application_is_replaced_by_its_client_id() {
+    each(async |world| {
+        let mut application = Application {
+            client_id: "app".into(),
+            secret: Some(CredentialId::of("s")),
+            tenant: world.tenant.clone(),
+            name: "App".into(),
+            redirect_uris: vec!["http://localhost/".into()],
+            grants: Grants::user(),
+            created: at(0),
+        };
+        world.store.put_application(&application).await.unwrap();
+        application.name = "Renamed".into();
+        world.store.put_application(&application).await.unwrap();
+        assert_eq!(world.store.application("app").await.unwrap(), Some(application.clone()));
+        assert_eq!(world.store.applications(&world.tenant, 9).await.unwrap(), [application]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_first_shared_secret_stands() {
+    each(async |world| {
+        assert_eq!(world.store.shared_secret("pages", [7; 32]).await.unwrap(), [7; 32]);
+        assert_eq!(world.store.shared_secret("pages", [8; 32]).await.unwrap(), [7; 32]);
+        assert_eq!(world.store.shared_secret("other", [0xab; 32]).await.unwrap(), [0xab; 32]);
+    })
+    .await;
+}

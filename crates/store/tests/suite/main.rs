@@ -1,0 +1,11 @@
+//! One suite for every engine behind the store port: each story runs on each engine.
+
+mod agents;
+mod identity;
+mod open;
+mod queues;
+mod sessions;
+mod turns;
+mod upkeep;
+mod walks;
+mod world;

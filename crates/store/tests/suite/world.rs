@@ -1,0 +1,239 @@
+//! What the stories are told with: a store per engine, and rows that differ only in what a story is about.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use sederunt_core::agent::{Agent, AgentVersion, Definition, Label};
+use sederunt_core::clock::Time;
+use sederunt_core::error::{Conflict, Error, Kind};
+use sederunt_core::id::{AgentId, ClientId, ItemId, Key, NodeId, SessionId, TenantId, TurnId};
+use sederunt_core::item::{Item, ItemBody};
+use sederunt_core::part::{Part, PartBody};
+use sederunt_core::session::{Session, SessionFilter};
+use sederunt_core::store::{Accept, Fence, Finish, Keyed, RequestKey, Store};
+use sederunt_core::turn::{Ending, Lane, OnDisconnect, OnFailure, Parent, Turn, TurnKind, TurnState};
+use sederunt_store::{Durability, Options, Sqlite};
+use uuid::Uuid;
+
+/// One engine with one store that starts empty.
+pub struct World {
+    pub store: Arc<dyn Store>,
+    pub tenant: TenantId,
+    pub directory: tempfile::TempDir,
+    next: AtomicU64,
+}
+
+/// Tells a story to each engine.
+pub async fn each(story: impl AsyncFn(&World)) {
+    for world in [World::sqlite()] {
+        story(&world).await;
+        world.store.close().await;
+    }
+}
+
+/// The moment `seconds` after the stories begin.
+pub fn at(seconds: i64) -> Time {
+    Time::from_nanos(1_700_000_000_000_000_000 + seconds * 1_000_000_000)
+}
+
+pub const HOUR: Duration = Duration::from_secs(3600);
+
+impl World {
+    pub fn sqlite() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let options = Options { durability: Durability::Off, ..Options::default() };
+        let store = Arc::new(Sqlite::open(directory.path(), options).unwrap());
+        Self { store, tenant: "acme".into(), directory, next: AtomicU64::new(1) }
+    }
+
+    /// The next id: ids sort in the order in which they were drawn.
+    pub fn uuid(&self) -> Uuid {
+        let n = self.next.fetch_add(1, Ordering::Relaxed);
+        Uuid::from_u64_pair(0x018b_cfe5_6800_7000, 0x8000_0000_0000_0000 | n)
+    }
+
+    pub fn node(&self) -> NodeId {
+        NodeId(self.uuid())
+    }
+
+    pub fn new_agent(&self, key: &str) -> Agent {
+        Agent {
+            tenant: self.tenant.clone(),
+            id: AgentId(self.uuid()),
+            key: key.parse().unwrap(),
+            enabled: true,
+            created: at(0),
+            updated: at(0),
+            ordinal: 1,
+            latest: Some(1),
+            published: Some(1),
+            revision: 1,
+            extra: Default::default(),
+        }
+    }
+
+    pub fn version_of(&self, agent: &Agent, ordinal: u32, label: (u32, u32)) -> AgentVersion {
+        AgentVersion {
+            tenant: self.tenant.clone(),
+            agent: agent.id,
+            ordinal,
+            label: Label { major: label.0, minor: label.1 },
+            published: label.1 == 0,
+            draft: false,
+            created: at(0),
+            definition: Definition { name: format!("v{ordinal}"), ..Definition::default() },
+        }
+    }
+
+    pub async fn agent(&self, key: &str) -> Agent {
+        let agent = self.new_agent(key);
+        self.store.insert_agent(&agent, &self.version_of(&agent, 1, (1, 0))).await.unwrap();
+        agent
+    }
+
+    pub fn new_session(&self, agent: &Agent, now: Time) -> Session {
+        let id = SessionId(self.uuid());
+        Session {
+            tenant: self.tenant.clone(),
+            id,
+            key: Key::from(id),
+            agent: agent.id,
+            version: Some(1),
+            owner: "alice".into(),
+            client: ClientId::personal(),
+            title: None,
+            auto_title: None,
+            metadata: Default::default(),
+            enabled: true,
+            ttl: None,
+            created: now,
+            updated: now,
+            accessed: now,
+            expires: None,
+            running: 0,
+            turns: 0,
+            items: 0,
+            last_turn: None,
+            extra: Default::default(),
+        }
+    }
+
+    pub async fn session(&self, agent: &Agent, now: Time) -> Session {
+        let session = self.new_session(agent, now);
+        self.add(&session).await;
+        session
+    }
+
+    /// A session that lives an hour.
+    pub async fn mortal_session(&self, agent: &Agent, now: Time) -> Session {
+        let session = Session { ttl: Some(HOUR), expires: Some(now.plus(HOUR)), ..self.new_session(agent, now) };
+        self.add(&session).await;
+        session
+    }
+
+    pub async fn add(&self, session: &Session) {
+        assert_eq!(self.store.insert_session(session, None).await.unwrap(), Keyed::Applied(()));
+    }
+
+    pub async fn read(&self, session: &Session) -> Option<Session> {
+        self.store.session(&self.tenant, session.id).await.unwrap()
+    }
+
+    pub fn everything(&self) -> SessionFilter {
+        SessionFilter { tenant: self.tenant.clone(), owner: Some("alice".into()), client: None, agent: None }
+    }
+
+    pub fn item(&self, turn: TurnId, session: Option<SessionId>, position: u32, body: ItemBody, now: Time) -> Item {
+        let tenant = self.tenant.clone();
+        Item { tenant, id: ItemId(self.uuid()), turn, session, position, number: None, created: now, body }
+    }
+
+    /// A turn of `session` in its lane, with one message as input.
+    pub fn accept(&self, session: &Session, text: &str, now: Time) -> Accept {
+        let id = TurnId(self.uuid());
+        let lane = Lane::session(session.id);
+        Accept {
+            turn: Turn {
+                tenant: self.tenant.clone(),
+                id,
+                session: Some(session.id),
+                conversation: None,
+                agent: Some(session.agent),
+                version: Some(1),
+                owner: session.owner.clone(),
+                client: session.client.clone(),
+                parent: None,
+                number: None,
+                kind: TurnKind::Message,
+                lane: lane.clone(),
+                state: TurnState::Running,
+                kept: false,
+                alias: id.to_string(),
+                tag: None,
+                on_failure: OnFailure::Discard,
+                on_disconnect: OnDisconnect::Finish,
+                parameters: Default::default(),
+                usage: None,
+                created: now,
+                ended: None,
+                extra: Default::default(),
+            },
+            parent: Parent::SessionHead,
+            input: vec![self.item(id, Some(session.id), 0, ItemBody::UserMessage { text: text.into() }, now)],
+            fence: Fence { lane, node: NodeId(Uuid::from_u128(1)), token: id.0.as_u128() as i64 },
+            request: None,
+            waited: None,
+        }
+    }
+
+    /// The end of an accepted turn: kept, with one message as output.
+    pub fn finish(&self, accept: &Accept, text: &str, now: Time) -> Finish {
+        let turn = &accept.turn;
+        Finish {
+            tenant: turn.tenant.clone(),
+            turn: turn.id,
+            session: turn.session,
+            fence: accept.fence.clone(),
+            ending: Ending::Done,
+            kept: true,
+            output: vec![self.item(turn.id, turn.session, 1, ItemBody::AgentMessage { text: text.into() }, now)],
+            usage: None,
+            parts: None,
+            auto_title: None,
+            now,
+        }
+    }
+
+    /// Accepts and keeps a turn.
+    pub async fn talk(&self, session: &Session, text: &str, now: Time) -> Turn {
+        let accept = self.accept(session, text, now);
+        self.store.accept_turn(&accept).await.unwrap();
+        self.store.finish_turn(&self.finish(&accept, "fine", now)).await.unwrap()
+    }
+
+    pub fn request(&self, key: &str, body: &str) -> RequestKey {
+        RequestKey { scope: "scope".into(), key: key.into(), body: body.into(), at: at(0) }
+    }
+}
+
+pub fn parts(from: u32, texts: &[&str]) -> Vec<Part> {
+    let part = |(number, text): (u32, &&str)| Part { number, body: PartBody::Text { delta: (*text).into() } };
+    (from..).zip(texts).map(part).collect()
+}
+
+/// The way in which the state of things was against a request.
+pub fn conflict<T: std::fmt::Debug>(result: Result<T, Error>) -> Conflict {
+    match result {
+        Err(Error::Conflict { kind, .. }) => kind,
+        other => panic!("not a conflict: {other:?}"),
+    }
+}
+
+/// What was not found.
+pub fn missing<T: std::fmt::Debug>(result: Result<T, Error>) -> Kind {
+    match result {
+        Err(Error::NotFound { kind, .. }) => kind,
+        other => panic!("not missing: {other:?}"),
+    }
+}
