@@ -12,7 +12,13 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Refusal;
 use crate::fields::Fields;
-use crate::rid::is_rid;
+use crate::rid::{is_rid, named};
+
+/// The kinds of identifiers that names of ours are dressed as, since the Python SDK refuses an answer with any other text.
+const FUNCTION: &str = "ri.function-registry.main.function";
+const OBJECT: &str = "ri.phonograph2-objects.main.object";
+const PROPERTY: &str = "ri.ontology.main.property";
+const OBJECT_SET: &str = "ri.object-set.main.temporary-object-set";
 
 /// The object sets that a parameter's value may be; the vendor's discriminators.
 const OBJECT_SETS: [&str; 15] = [
@@ -137,11 +143,15 @@ pub(crate) fn contexts(contexts: &[Context]) -> Value {
     for context in contexts {
         match context {
             Context::Objects { objects: o, properties } => {
-                objects.push(json!({"objectRids": o, "propertyTypeRids": properties}));
+                let rids = |kind, names: &[String]| names.iter().map(|name| named(kind, name)).collect::<Vec<_>>();
+                objects.push(json!({
+                    "objectRids": rids(OBJECT, o),
+                    "propertyTypeRids": rids(PROPERTY, properties),
+                }));
             }
-            Context::Passage { source, version, text } => {
-                passages.push(json!({"functionRid": source, "functionVersion": version, "retrievedPrompt": text}))
-            }
+            Context::Passage { source, version, text } => passages.push(
+                json!({"functionRid": named(FUNCTION, source), "functionVersion": version, "retrievedPrompt": text}),
+            ),
         }
     }
     json!({"objectContexts": objects, "functionRetrievedContexts": passages})
@@ -193,18 +203,12 @@ fn update(value: &ParameterValue) -> Value {
         ParameterValue::Text(text) => json!({"type": "string", "value": text}),
         ParameterValue::Data(data) => {
             let set = data.get("objectSet").unwrap_or(data);
-            let named = set.as_str().or_else(|| set.get("reference").and_then(Value::as_str));
-            let rid = named.filter(|text| is_rid(text)).map_or_else(|| temporary_set(data), str::to_owned);
+            let given = set.as_str().or_else(|| set.get("reference").and_then(Value::as_str));
+            let rid =
+                given.filter(|text| is_rid(text)).map_or_else(|| named(OBJECT_SET, &data.to_string()), str::to_owned);
             json!({"type": "objectSet", "value": rid})
         }
     }
-}
-
-fn temporary_set(data: &Value) -> String {
-    let hash = blake3::hash(data.to_string().as_bytes());
-    let mut bytes = [0u8; 16];
-    bytes.iter_mut().zip(hash.as_bytes()).for_each(|(to, from)| *to = *from);
-    format!("ri.object-set.main.temporary-object-set.{}", uuid::Builder::from_custom_bytes(bytes).into_uuid())
 }
 
 /// `SessionTrace`. Contexts come only once it is complete: absent if nothing was given and nothing looked, empty if

@@ -62,6 +62,24 @@ pub(crate) fn is_rid(text: &str) -> bool {
     word(service) && instance_fits && word(kind) && !locator.is_empty() && locator.bytes().all(locator_fits)
 }
 
+/// An identifier that stands for a name: the name itself if it is one, else one of this kind that holds the name, or a
+/// hash of it where the name has letters that an identifier has not. Always the same for the same name.
+pub(crate) fn named(kind: &str, name: &str) -> String {
+    if is_rid(name) {
+        return name.to_owned();
+    }
+    let plain = format!("{kind}.{name}");
+    if is_rid(&plain) { plain } else { format!("{kind}.{}", hashed(name)) }
+}
+
+/// A UUID made from a text, always the same for the same text.
+pub(crate) fn hashed(text: &str) -> Uuid {
+    let hash = blake3::hash(text.as_bytes());
+    let mut bytes = [0u8; 16];
+    bytes.iter_mut().zip(hash.as_bytes()).for_each(|(to, from)| *to = *from);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,6 +104,13 @@ mod tests {
         fn an_identifier_reads_back_as_what_it_names(bits: u128) {
             let id = SessionId(Uuid::from_u128(bits));
             prop_assert_eq!(read_session(&session_rid(id)).and_then(|rid| rid.id), Some(id));
+        }
+
+        #[test]
+        fn every_name_has_an_identifier(name in ".*") {
+            let rid = named("ri.function-registry.main.function", &name);
+            prop_assert!(is_rid(&rid));
+            prop_assert_eq!(named("ri.function-registry.main.function", &name), rid);
         }
 
         #[test]
