@@ -110,14 +110,16 @@ impl Run {
                 self.call(unknown).await?;
             }
             let mut items = fold(&self.live.spoken());
-            let more = matches!(items.last(), Some(ItemBody::ToolResult(_)));
+            items.retain(|item| !matches!(item, ItemBody::Contexts { .. }));
+            // A model that adds nothing to its tools' results has nothing more to say.
+            let added = items.len() > request.so_far.len();
+            let more = added && matches!(items.last(), Some(ItemBody::ToolResult(_)));
             let steered = self.live.take_steered(!more);
             if !more && steered.is_empty() {
                 return Ok(Ending::Done);
             }
             self.say(steered.iter().map(|text| PartBody::Steered { text: text.clone() }).collect()).await?;
             items.extend(steered.into_iter().map(|text| ItemBody::UserMessage { text }));
-            items.retain(|item| !matches!(item, ItemBody::Contexts { .. }));
             request.so_far = items;
         }
         Err(FaultKind::Iterations.with("").into())

@@ -293,8 +293,8 @@ async fn parameters_usage_and_stop_are_as_written() {
     assert_eq!(
         said[1..],
         [
-            ModelEvent::ParameterUpdate { name: "set".into(), value: ParameterValue::Data(json!({"of": [1, "1"]})) },
             ModelEvent::ParameterUpdate { name: "site".into(), value: ParameterValue::Text("North".into()) },
+            ModelEvent::ParameterUpdate { name: "set".into(), value: ParameterValue::Data(json!({"of": [1, "1"]})) },
             ModelEvent::Usage(Usage { input: 12, output: 34, ..Usage::default() }),
             ModelEvent::Stop(Stop::Length),
         ]
