@@ -22,7 +22,7 @@ class Server:
         self._folder = tempfile.TemporaryDirectory(prefix="sederunt-conformance-")
         self._arguments = arguments
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("SEDERUNT_")}
-        self._environment = inherited | (environment or {})
+        self._environment = inherited | {"SEDERUNT_HTTP_DRAIN": "1s"} | (environment or {})
 
     def __enter__(self) -> "Server":
         ready = Path(self._folder.name) / "ready.json"

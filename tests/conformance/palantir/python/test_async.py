@@ -12,13 +12,20 @@ from foundry_sdk.v2.aip_agents.errors import (
 from talk import config, new_id, text
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def run():
+    """Runs coroutines in one event loop, since the SDK's connections outlive its clients."""
+    with asyncio.Runner() as runner:
+        yield runner.run
+
+
+@pytest.fixture(scope="module")
 def client(server):
     auth = UserTokenAuth(server.token("alice"))
     return AsyncFoundryClient(auth=auth, hostname=server.host, config=config(), preview=True)
 
 
-def test_every_operation_works(client, echo):
+def test_every_operation_works(run, client, echo):
     async def journey():
         agents = client.aip_agents.Agent
         sessions = agents.Session
@@ -45,10 +52,10 @@ def test_every_operation_works(client, echo):
         with pytest.raises(SessionTraceNotFound):
             await sessions.SessionTrace.get(echo, others[0], new_id())
 
-    asyncio.run(journey())
+    run(journey())
 
 
-def test_chunks_arrive_one_by_one_and_a_stream_is_cancelled(client, scripted):
+def test_chunks_arrive_one_by_one_and_a_stream_is_cancelled(run, client, scripted):
     async def journey():
         sessions = client.aip_agents.Agent.Session
         session, message = (await sessions.create(scripted)).rid, new_id()
@@ -63,10 +70,10 @@ def test_chunks_arrive_one_by_one_and_a_stream_is_cancelled(client, scripted):
             with pytest.raises(CancelSessionFailedMessageNotInProgress):
                 await sessions.cancel(scripted, session, message_id=message)
 
-    asyncio.run(journey())
+    run(journey())
 
 
-def test_fifty_sessions_talk_at_once(client, echo):
+def test_fifty_sessions_talk_at_once(run, client, echo):
     async def talk(number: int) -> None:
         sessions = client.aip_agents.Agent.Session
         session = (await sessions.create(echo)).rid
@@ -80,4 +87,4 @@ def test_fifty_sessions_talk_at_once(client, echo):
     async def journey():
         await asyncio.gather(*(talk(number) for number in range(50)))
 
-    asyncio.run(journey())
+    run(journey())

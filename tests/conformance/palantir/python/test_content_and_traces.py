@@ -1,7 +1,5 @@
 """Content.get, SessionTrace.get and Session.ragContext: the record, how it came about, and what was looked up."""
 
-import threading
-
 import pytest
 from foundry_sdk import BadRequestError
 from foundry_sdk.v2.aip_agents.errors import SessionTraceNotFound
@@ -139,27 +137,16 @@ def test_a_trace_shows_every_tool_call_in_groups_as_they_were_made(sessions, ali
 def test_a_trace_can_be_read_while_a_tool_runs(sessions, alice, scripted, scripted_session):
     trace, message = new_id(), new_id()
 
-    def stream():
-        with streaming(
-            alice, scripted, scripted_session, "slow tool", session_trace_id=trace, message_id=message
-        ) as chunks:
-            for _ in chunks:
-                pass
-
-    thread = threading.Thread(target=stream, daemon=True)
-    thread.start()
-
     def call_in_progress():
-        try:
-            seen = sessions.SessionTrace.get(scripted, scripted_session, trace)
-        except SessionTraceNotFound:
-            return None
+        seen = sessions.SessionTrace.get(scripted, scripted_session, trace)
         assert (seen.status, seen.contexts) == ("IN_PROGRESS", None)
         return [call for group in seen.tool_call_groups for call in group.tool_calls]
 
-    calls = until(call_in_progress, "the tool call stands in the trace")
-    assert [(call.tool_metadata.name, call.output) for call in calls] == [("slow lookup", None)]
-    sessions.cancel(scripted, scripted_session, message_id=message)
+    # The stream is open, and says nothing while the tool runs.
+    with streaming(alice, scripted, scripted_session, "slow tool", session_trace_id=trace, message_id=message):
+        calls = until(call_in_progress, "the tool call stands in the trace")
+        assert [(call.tool_metadata.name, call.output) for call in calls] == [("slow lookup", None)]
+        sessions.cancel(scripted, scripted_session, message_id=message)
     assert sessions.SessionTrace.get(scripted, scripted_session, trace).status == "COMPLETE"
 
 

@@ -20,7 +20,7 @@ const script = join(here, "../script.toml");
 const server = spawn(
   binary,
   ["dev", "--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--ready-file", ready, "--script", script],
-  { stdio: ["ignore", "ignore", "inherit"] },
+  { stdio: ["ignore", "ignore", "inherit"], env: { ...process.env, SEDERUNT_HTTP_DRAIN: "1s" } },
 );
 const ended = new Promise((resolve) => server.once("exit", resolve).once("error", resolve));
 
