@@ -78,7 +78,7 @@ create index sessions_by_client on sessions (tenant, owner, client, updated, id)
 create index sessions_by_client_agent on sessions (tenant, owner, client, agent, updated, id) where deleted is null;
 create index sessions_by_created on sessions (tenant, created, id) where deleted is null;
 create index sessions_by_agent on sessions (tenant, agent, created, id) where deleted is null;
-create index sessions_due on sessions (due, tenant, agent) where deleted is null and due is not null;
+create index sessions_due on sessions (tenant, agent, due) where deleted is null and due is not null;
 create index sessions_hidden on sessions (deleted) where deleted is not null;
 
 -- Metadata that lists filter on, one typed value a row.

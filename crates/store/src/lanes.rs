@@ -17,7 +17,7 @@ use crate::rows::Columns;
 const ENQUEUE: &str = "insert into waiting (tenant, lane, id, node, input, until) select $1, $2, $3, $4, $5, $6 \
      where (select count(*) from waiting w where w.tenant = $1 and w.lane = $2) < $7 on conflict do nothing";
 const WAITS: &str = "select 1 from waiting where tenant = $1 and lane = $2 and id = $3";
-const FIRST: &str = "select id, tenant, lane, node, input, until from waiting \
+pub(crate) const FIRST: &str = "select id, tenant, lane, node, input, until from waiting \
      where tenant = $1 and lane = $2 and until > $3 order by id limit 1";
 const CLEAR: &str = "delete from waiting where tenant = $1 and lane = $2 returning id";
 const RENEW: &str = "update leases set beat = beat + 1 where node = $1 returning 1";

@@ -12,6 +12,8 @@ mod finish;
 mod identity;
 mod lanes;
 mod migrations;
+#[cfg(test)]
+mod plans;
 mod rows;
 mod sessions;
 mod sqlite;

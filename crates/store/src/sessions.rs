@@ -64,9 +64,9 @@ macro_rules! unhidden {
 }
 pub(crate) use unhidden;
 
-const BY_ID: &str =
+pub(crate) const BY_ID: &str =
     concat!("select ", session_columns!("s."), " from sessions s where s.tenant = $1 and s.id = $2 and ", unhidden!());
-const BY_KEY: &str = concat!(
+pub(crate) const BY_KEY: &str = concat!(
     "select ",
     session_columns!("s."),
     " from sessions s where s.tenant = $1 and s.agent = $2 and s.key = $3 and ",

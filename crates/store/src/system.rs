@@ -22,15 +22,16 @@ const LATER: Duration = Duration::from_secs(60);
 /// What waits in vain is removed by its own node; after this long, by the sweeper.
 const FORSAKEN: Duration = Duration::from_secs(60);
 
-pub(crate) const DUE: &str = "select tenant, id, agent, expires, running from sessions \
-     where due <= $1 and deleted is null and due is not null order by due limit $2";
+/// Agent by agent, which `cross join` holds SQLite to: there are few, and each finds what is due by its index.
+pub(crate) const DUE: &str = "select s.tenant, s.id, s.agent, s.expires, s.running from agents a cross join sessions s \
+     where s.tenant = a.tenant and s.agent = a.id and s.due <= $1 and s.deleted is null and s.due is not null limit $2";
 const EXPIRE: &str = "update sessions set deleted = $3 where tenant = $1 and id = $2 and deleted is null \
      and running = 0 and expires <= $3";
 const COUNT_OFF: &str = "update counts set sessions = sessions - $3 where tenant = $1 and agent = $2 and shard = 0";
 const PUT_OFF: &str = "update sessions set due = $3 where tenant = $1 and id = $2 and deleted is null";
 
-pub(crate) const OF_HIDDEN_AGENTS: &str = "select s.tenant, s.id from agents a join sessions s \
-     on s.tenant = a.tenant and s.agent = a.id and s.deleted is null where a.deleted is not null limit $1";
+pub(crate) const OF_HIDDEN_AGENTS: &str = "select s.tenant, s.id from agents a cross join sessions s \
+     where a.deleted is not null and s.tenant = a.tenant and s.agent = a.id and s.deleted is null limit $1";
 const HIDE: &str = "update sessions set deleted = $3 where tenant = $1 and id = $2 and deleted is null";
 pub(crate) const EMPTY_AGENTS: &str = "select a.tenant, a.id from agents a where a.deleted is not null \
      and not exists (select 1 from sessions s where s.tenant = a.tenant and s.agent = a.id and s.deleted is null) \

@@ -2,7 +2,6 @@
 
 use sederunt_core::agent::VersionRef;
 use sederunt_core::error::Conflict;
-use sederunt_core::store::{AgentStore, SessionStore, TurnStore};
 
 use crate::world::{at, conflict, each};
 

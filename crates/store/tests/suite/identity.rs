@@ -2,7 +2,6 @@
 
 use sederunt_core::caller::{Action, Grants};
 use sederunt_core::identity::{Application, Credential, CredentialId, CredentialKind, Redeem};
-use sederunt_core::store::IdentityStore;
 
 use crate::world::{World, at, each};
 

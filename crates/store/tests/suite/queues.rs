@@ -1,7 +1,7 @@
 //! Input that waits for a lane.
 
 use sederunt_core::error::{Conflict, Error};
-use sederunt_core::store::{Accept, SessionStore, TurnStore, Waiting};
+use sederunt_core::store::{Accept, Waiting};
 use sederunt_core::turn::Lane;
 
 use crate::world::{World, at, conflict, each};

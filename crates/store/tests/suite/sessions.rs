@@ -2,7 +2,7 @@
 
 use sederunt_core::error::{Conflict, Kind};
 use sederunt_core::session::{Session, SessionFilter, SessionPatch};
-use sederunt_core::store::{AgentStore, Keyed, SessionStore, TurnStore};
+use sederunt_core::store::Keyed;
 
 use crate::world::{HOUR, at, conflict, each, missing};
 

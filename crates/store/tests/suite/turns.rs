@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sederunt_core::error::{Conflict, Kind};
 use sederunt_core::item::ItemBody;
 use sederunt_core::session::SessionPatch;
-use sederunt_core::store::{Accept, Finish, Keyed, SessionStore, TurnStore};
+use sederunt_core::store::{Accept, Finish, Keyed};
 use sederunt_core::turn::{Ending, Lane, Parent, TurnState, Usage};
 
 use crate::world::{HOUR, at, conflict, each, missing, parts};

@@ -3,7 +3,7 @@
 use sederunt_core::caller::Grants;
 use sederunt_core::error::Conflict;
 use sederunt_core::identity::{Credential, CredentialId, CredentialKind};
-use sederunt_core::store::{Accept, AgentStore, IdentityStore, SessionStore, Swept, SystemStore, TurnStore};
+use sederunt_core::store::{Accept, Swept};
 use sederunt_core::turn::Parent;
 
 use crate::world::{HOUR, World, at, conflict, each};
