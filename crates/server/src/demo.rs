@@ -14,8 +14,10 @@ use crate::ready::{Agent, OAuth, User};
 
 /// The tenant of a server that has only one.
 pub const TENANT: &str = "default";
+/// The token of the first development user.
+pub const TOKEN: &str = "sederunt-dev-alice";
 /// The development users and their tokens, which `serve` refuses.
-const USERS: [(&str, &str); 2] = [("alice", "sederunt-dev-alice"), ("bob", "sederunt-dev-bob")];
+const USERS: [(&str, &str); 2] = [("alice", TOKEN), ("bob", "sederunt-dev-bob")];
 const CLIENT_ID: &str = "sederunt-dev-app";
 const CLIENT_SECRET: &str = "sederunt-dev-secret";
 /// Where the development application may send its users back to.

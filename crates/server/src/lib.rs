@@ -4,9 +4,11 @@
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod control;
 pub mod demo;
 pub mod fault;
 pub mod health;
+pub mod models;
 pub mod ready;
 pub mod root;
 pub mod runtime;

@@ -68,7 +68,9 @@ impl Server {
         let watched = Watched { app: app.clone(), metrics: metrics.clone(), shutdown: shutdown.clone() };
         let counted = health::metrics_routes(watched.clone());
         let watching = health::routes(watched);
-        let mut apis = wiring::dialects(&app, config, &metrics, ground.development).merge(watching.clone());
+        let mut apis = wiring::dialects(&app, config, &metrics, ground.development)
+            .merge(wiring::control(&app, config, &metrics, &shutdown))
+            .merge(watching.clone());
         let mut server = Self {
             app,
             http: None,

@@ -1,25 +1,26 @@
 //! Builds the application and its routes from the configuration, in one place.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
 use sederunt_core::agent::WhenBusy;
 use sederunt_core::app::{App, Ports, Settings};
 use sederunt_core::clock::{Clock, Timer};
-use sederunt_core::id::Ids;
+use sederunt_core::id::{Chance, Ids};
 use sederunt_core::keyring::Keyring;
-use sederunt_core::model::{Model, Models};
 use sederunt_core::tool::NoTools;
-use sederunt_models::{Registry, Script};
 use sederunt_store::{Durability, Observer, Options, SqlStore, Sqlite};
 use sederunt_web::cors::Cors;
 use sederunt_web::limit::Rates;
+use sederunt_web::serve::Shutdown;
 use sederunt_web::{Edge, Metrics, RequestIds};
 
-use crate::config::{self, Config, Provider, UnknownFields};
+use crate::config::{self, Config, UnknownFields};
+use crate::control::{self, Control};
 use crate::demo;
 use crate::fault::Fault;
+use crate::models;
 
 /// What the application stands on beside the configuration: what a test holds still.
 #[derive(Clone, Debug)]
@@ -28,8 +29,8 @@ pub struct Ground {
     pub clock: Arc<dyn Clock>,
     /// The time that really passes.
     pub timer: Arc<dyn Timer>,
-    /// Where ids come from.
-    pub ids: Ids,
+    /// Where chance comes from: ids, secrets, the spread of retries.
+    pub chance: Arc<dyn Chance>,
     /// Whether acknowledged writes must outlast a loss of power.
     pub durability: Durability,
     /// Whether development tokens are good.
@@ -38,7 +39,7 @@ pub struct Ground {
 
 /// The application over its store and models. What a process that died left behind is recovered first.
 pub async fn app(config: &Config, ground: &Ground, metrics: &Metrics) -> Result<App, Fault> {
-    let models = models(config)?;
+    let models = models::registry(&config.models, &ground.chance)?;
     let store: Arc<SqlStore> = Arc::new(store(&config.store, ground.durability, Some(metrics))?);
     let ports = Ports {
         identity: Arc::new(Keyring::new(store.clone(), ground.timer.clone(), ground.development)),
@@ -47,7 +48,7 @@ pub async fn app(config: &Config, ground: &Ground, metrics: &Metrics) -> Result<
         tools: Arc::new(NoTools),
         clock: ground.clock.clone(),
         timer: ground.timer.clone(),
-        ids: ground.ids.clone(),
+        ids: Ids::new(ground.chance.clone()),
         observer: Arc::new(metrics.clone()),
     };
     let limits = &config.limits;
@@ -88,30 +89,6 @@ pub fn store(config: &config::Store, durability: Durability, metrics: Option<&Me
     })
 }
 
-/// The models by name.
-pub fn models(config: &Config) -> Result<Arc<dyn Models>, Fault> {
-    let mut registry = Registry::new(Arc::new(Script::builtin()));
-    for (name, section) in &config.models {
-        registry = registry.with(name, model(name, section)?);
-    }
-    Ok(Arc::new(registry))
-}
-
-fn model(name: &str, config: &config::Model) -> Result<Arc<dyn Model>, Fault> {
-    match config.provider {
-        Provider::Script => script(config.file.as_deref()),
-        Provider::Openai => Err(Fault::config(format!("models.{name} cannot be used"), "not yet", "use a script")),
-    }
-}
-
-fn script(file: Option<&Path>) -> Result<Arc<dyn Model>, Fault> {
-    let Some(file) = file else { return Ok(Arc::new(Script::builtin())) };
-    let script = Script::load(file).map_err(|e| {
-        Fault::config(format!("the script {} cannot be used", file.display()), e, "see docs/scripts.md")
-    })?;
-    Ok(Arc::new(script))
-}
-
 /// The dialects' routes, each in its edge.
 pub fn dialects(app: &App, config: &Config, metrics: &Metrics, development: bool) -> Router {
     let http = &config.http;
@@ -143,6 +120,22 @@ pub fn dialects(app: &App, config: &Config, metrics: &Metrics, development: bool
         request_ids: RequestIds::new(&app.ports().ids),
     };
     sederunt_palantir::router(app.clone(), settings).layer(edge.layer())
+}
+
+/// The control API's routes, in their edge. No rate limits: who runs the server must reach it when it is busy.
+pub fn control(app: &App, config: &Config, metrics: &Metrics, shutdown: &Shutdown) -> Router {
+    let http = &config.http;
+    let limits = control::Limits { body_size: http.body_size, body_time: http.body_time };
+    let edge = Edge {
+        dialect: "control",
+        metrics: metrics.clone(),
+        refusals: control::REFUSALS,
+        limiter: None,
+        cors: Cors::new(&http.cors_origins),
+        request_ids: RequestIds::new(&app.ports().ids),
+    };
+    let control = Control::new(app.clone(), shutdown.clone(), limits, &config.store.url);
+    control::router(control).layer(edge.layer())
 }
 
 /// An error and what caused it, in one line.

@@ -1,16 +1,21 @@
 //! `sederunt check`: everything that `serve` would refuse, found without serving.
 
+use std::sync::Arc;
+
+use sederunt_core::id::{Chance, SystemChance};
 use serde_json::json;
 
 use crate::cli::{Settings, say};
 use crate::commands::serve;
 use crate::fault::Fault;
+use crate::models;
 use crate::wiring;
 
 pub fn run(settings: &Settings, json: bool) -> Result<(), Fault> {
     let config = settings.config()?;
     serve::listen(&config)?;
-    wiring::models(&config)?;
+    let chance: Arc<dyn Chance> = Arc::new(SystemChance);
+    models::registry(&config.models, &chance)?;
     let folder = wiring::data_directory(&config.store.url)?;
     // A store that is not there yet is made by `serve`, not by a check.
     if folder.exists() {

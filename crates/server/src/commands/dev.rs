@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sederunt_core::clock::{Clock, MovableClock, SystemTimer, Time, Timer};
-use sederunt_core::id::{Chance, Ids, SeededChance, SystemChance};
+use sederunt_core::id::{Chance, SeededChance, SystemChance};
 use sederunt_store::Durability;
 
 use crate::cli::{Settings, say};
@@ -76,7 +76,7 @@ pub async fn run(args: Args, settings: Settings, json: bool) -> Result<(), Fault
     };
     let clock: Arc<dyn Clock> = Arc::new(MovableClock::new(args.clock));
     let durability = if args.data.is_some() { Durability::Full } else { Durability::Off };
-    let ground = Ground { clock, timer: Arc::new(timer), ids: Ids::new(chance), durability, development: true };
+    let ground = Ground { clock, timer: Arc::new(timer), chance, durability, development: true };
     let server = Server::start(&config, &ground, listen).await?;
     let ready = ready(&server, ca).await?;
     if let Some(path) = &args.ready_file {

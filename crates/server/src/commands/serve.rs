@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sederunt_core::clock::{SystemClock, SystemTimer};
-use sederunt_core::id::{Ids, SystemChance, TenantId};
+use sederunt_core::id::{SystemChance, TenantId};
 use sederunt_store::Durability;
 use sederunt_web::tls;
 
@@ -72,24 +72,25 @@ pub fn listen(config: &Config) -> Result<Listen, Fault> {
     }
 }
 
-fn ground() -> Ground {
+/// What `serve` stands on.
+pub fn ground() -> Ground {
     Ground {
         clock: Arc::new(SystemClock),
         timer: Arc::new(SystemTimer::default()),
-        ids: Ids::new(Arc::new(SystemChance)),
+        chance: Arc::new(SystemChance),
         durability: Durability::Full,
         development: false,
     }
 }
 
 /// A server that nobody can use is a mistake, most likely in the choice of the data directory.
-async fn needs_a_key(server: &Server) -> Result<(), Fault> {
+pub async fn needs_a_key(server: &Server) -> Result<(), Fault> {
     let keys = server.app().ports().store.api_keys(&TenantId::from(TENANT), 1).await;
     match keys {
         Ok(keys) if keys.is_empty() => Err(Fault::config(
             "there is nobody who could use this server",
             "the store holds no API key",
-            "make one with `sederunt key create`, or use `sederunt dev` to try things out",
+            "make one with `sederunt key create --offline --user NAME --name first --grant all`, or use `sederunt dev` to try things out",
         )),
         Ok(_) => Ok(()),
         Err(error) => Err(Fault::unreachable("the keys cannot be read", error, "see the log")),

@@ -13,7 +13,8 @@ use crate::fault::Fault;
 pub const DEFAULTS: &str = include_str!("../../../../config.default.toml");
 
 /// Environment variables that begin like settings but are the command line's own.
-const NOT_SETTINGS: [&str; 3] = ["SEDERUNT_CONFIG", "SEDERUNT_URL", "SEDERUNT_TOKEN"];
+const NOT_SETTINGS: [&str; 6] =
+    ["SEDERUNT_CONFIG", "SEDERUNT_SERVER", "SEDERUNT_TOKEN", "SEDERUNT_TENANT", "SEDERUNT_CA", "SEDERUNT_READY_FILE"];
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,6 +137,10 @@ impl Layers {
             Some(Value::Array(_)) => {
                 Value::Array(text.split(',').map(str::trim).filter(|t| !t.is_empty()).map(Value::from).collect())
             }
+            Some(Value::Table(_)) => {
+                let table = format!("it = {text}").parse::<Table>().ok().and_then(|mut t| t.remove("it"));
+                table.filter(Value::is_table).ok_or_else(|| wrong("an inline table such as { temperature = 0.2 }"))?
+            }
             _ => Value::from(text),
         };
         self.put(key, value, origin)
@@ -199,6 +204,11 @@ fn template(key: &str) -> Option<String> {
     }
 }
 
+/// Whether the key holds a table whose names are not ours to know.
+fn is_free(key: &str) -> bool {
+    template(key).is_some_and(|key| key == "models.default.body")
+}
+
 fn parse(text: &str, named: &str) -> Result<Table, Fault> {
     text.parse::<Table>().map_err(|e| {
         Fault::config(
@@ -211,7 +221,7 @@ fn parse(text: &str, named: &str) -> Result<Table, Fault> {
 
 fn flatten(prefix: &str, value: Value, into: &mut BTreeMap<String, Value>) {
     match value {
-        Value::Table(table) => {
+        Value::Table(table) if !is_free(prefix) => {
             for (name, value) in table {
                 let key = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
                 flatten(&key, value, into);

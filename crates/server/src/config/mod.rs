@@ -107,6 +107,18 @@ pub struct Model {
     pub api_key_env: Option<String>,
     #[serde(deserialize_with = "de_path")]
     pub api_key_file: Option<PathBuf>,
+    pub headers: Vec<String>,
+    pub body: serde_json::Map<String, serde_json::Value>,
+    pub include_usage: bool,
+    #[serde(deserialize_with = "de_path")]
+    pub ca_file: Option<PathBuf>,
+    #[serde(deserialize_with = "de_time")]
+    pub first_byte_time: Duration,
+    #[serde(deserialize_with = "de_time")]
+    pub idle_time: Duration,
+    pub retries: u32,
+    #[serde(deserialize_with = "de_time")]
+    pub retry_time: Duration,
 }
 
 /// What generates.

@@ -1,0 +1,100 @@
+//! The models that the configuration names. Keys come from the environment or from files, never from the configuration.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use sederunt_core::id::Chance;
+use sederunt_core::model::Model;
+use sederunt_models::openai::{self, OpenAi};
+use sederunt_models::{Registry, Script, Secret};
+
+use crate::config::{self, Provider};
+use crate::fault::Fault;
+
+/// The models by name. Nothing is asked of any server yet.
+pub fn registry(models: &BTreeMap<String, config::Model>, chance: &Arc<dyn Chance>) -> Result<Arc<Registry>, Fault> {
+    let mut registry = Registry::new(Arc::new(Script::builtin()));
+    for (name, config) in models {
+        let model: Arc<dyn Model> = match config.provider {
+            Provider::Script => script(config.file.as_deref())?,
+            Provider::Openai => openai(name, config, chance)?,
+        };
+        registry = registry.with(name, model);
+    }
+    Ok(Arc::new(registry))
+}
+
+fn script(file: Option<&Path>) -> Result<Arc<Script>, Fault> {
+    let Some(file) = file else { return Ok(Arc::new(Script::builtin())) };
+    let script = Script::load(file).map_err(|e| {
+        Fault::config(format!("the script {} cannot be used", file.display()), e, "see docs/scripts.md")
+    })?;
+    Ok(Arc::new(script))
+}
+
+fn openai(name: &str, config: &config::Model, chance: &Arc<dyn Chance>) -> Result<Arc<OpenAi>, Fault> {
+    let (Some(base_url), Some(model)) = (&config.base_url, &config.model) else {
+        return Err(Fault::config(
+            format!("models.{name} cannot be used"),
+            "provider \"openai\" needs to know where to ask, and for which model",
+            format!("set models.{name}.base_url and models.{name}.model"),
+        ));
+    };
+    let unusable = |why: &dyn std::fmt::Display| {
+        Fault::config(format!("models.{name} cannot be used"), why, format!("correct [models.{name}]"))
+    };
+    let headers = config.headers.iter().map(|line| header(line));
+    let settings = openai::Settings {
+        api_key: api_key(name, config)?,
+        headers: headers.collect::<Result<_, _>>().map_err(|why| unusable(&why))?,
+        body: config.body.clone(),
+        include_usage: config.include_usage,
+        first_byte_timeout: config.first_byte_time,
+        idle_timeout: config.idle_time,
+        max_retries: config.retries,
+        retry_budget: config.retry_time,
+        ..openai::Settings::new(base_url, model)
+    };
+    let ca = config.ca_file.as_deref().map(fs::read).transpose();
+    let ca = ca.map_err(|e| unusable(&format!("the file named by ca_file cannot be read: {e}")))?;
+    let client = openai::client(ca.as_deref()).map_err(|e| unusable(&e))?;
+    OpenAi::new(settings, client, chance.clone()).map(Arc::new).map_err(|e| unusable(&e))
+}
+
+fn api_key(name: &str, config: &config::Model) -> Result<Option<Secret>, Fault> {
+    match (&config.api_key_env, &config.api_key_file) {
+        (None, None) => Ok(None),
+        (Some(variable), None) => from_environment(variable)
+            .map(Some)
+            .map_err(|why| Fault::config(format!("models.{name} has no key"), why, format!("set {variable}"))),
+        (None, Some(file)) => fs::read_to_string(file).map(|text| Some(Secret::new(text))).map_err(|e| {
+            Fault::config(format!("models.{name} has no key"), e, format!("put the key into {}", file.display()))
+        }),
+        (Some(_), Some(_)) => Err(Fault::config(
+            format!("models.{name} has two keys"),
+            "api_key_env and api_key_file are both set",
+            "set one of them",
+        )),
+    }
+}
+
+/// `name: value`, or `name: $VARIABLE`.
+fn header(line: &str) -> Result<(String, Secret), String> {
+    // What stands after the colon may be a secret: it is not shown.
+    let (name, value) = line.split_once(':').ok_or("a header is written \"name: value\"")?;
+    let value = value.trim();
+    let value = match value.strip_prefix('$') {
+        Some(variable) => from_environment(variable)?,
+        None => Secret::new(value),
+    };
+    Ok((name.trim().to_owned(), value))
+}
+
+fn from_environment(variable: &str) -> Result<Secret, String> {
+    match std::env::var(variable) {
+        Ok(text) if !text.is_empty() => Ok(Secret::new(text)),
+        _ => Err(format!("the environment variable {variable} is not set")),
+    }
+}

@@ -1,0 +1,78 @@
+//! What `serve` refuses, because it would be unsafe or of no use.
+
+use std::sync::Arc;
+
+use sederunt_core::caller::Grants;
+use sederunt_core::clock::{SystemClock, SystemTimer};
+use sederunt_core::id::{SystemChance, TenantId, UserId};
+use sederunt_core::tokens::NewKey;
+use sederunt_server::commands::serve;
+use sederunt_server::config::{Config, Layers};
+use sederunt_server::fault::Exit;
+use sederunt_server::runtime::{Listen, Server};
+use sederunt_server::wiring::Ground;
+use sederunt_store::Durability;
+
+use crate::harness::{House, Reply, plain_client};
+
+fn config(settings: &[(&str, &str)]) -> Config {
+    let mut layers = Layers::defaults().unwrap();
+    for (key, value) in settings {
+        layers.flag(key, value, "test").unwrap();
+    }
+    Config::read(&layers).unwrap()
+}
+
+#[test]
+fn plain_http_is_served_on_this_machine_only_unless_a_proxy_is_in_front() {
+    let refused = |settings: &[(&str, &str)]| serve::listen(&config(settings)).err().map(|fault| fault.exit);
+    assert_eq!(refused(&[("http.listen", "127.0.0.1:1")]), None);
+    assert_eq!(refused(&[("http.listen", "[::1]:1")]), None);
+    assert_eq!(refused(&[("http.listen", "0.0.0.0:1")]), Some(Exit::Config));
+    assert_eq!(refused(&[("http.listen", "[::]:1")]), Some(Exit::Config));
+    assert_eq!(refused(&[("http.listen", "0.0.0.0:1"), ("http.behind_proxy", "true")]), None);
+    assert_eq!(refused(&[("http.tls.cert", "cert.pem")]), Some(Exit::Config));
+    assert_eq!(refused(&[("http.tls.cert", "no.pem"), ("http.tls.key", "no.pem")]), Some(Exit::Config));
+}
+
+fn ground() -> Ground {
+    Ground {
+        clock: Arc::new(SystemClock),
+        timer: Arc::new(SystemTimer::default()),
+        chance: Arc::new(SystemChance),
+        durability: Durability::Off,
+        development: false,
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_a_key_is_refused_and_one_with_a_key_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("data").display());
+    let config = config(&[("store.url", &url)]);
+    let listen = Listen { http: Some("127.0.0.1:0".parse().unwrap()), ..Listen::default() };
+    let server = Server::start(&config, &ground(), listen).await.unwrap();
+    assert_eq!(serve::needs_a_key(&server).await.unwrap_err().exit, Exit::Config);
+    let new = NewKey { user: UserId::from("ann"), name: "first".into(), grants: Grants::user(), life: None };
+    server.app().tokens().first_key(&TenantId::from("default"), new).await.unwrap();
+    serve::needs_a_key(&server).await.unwrap();
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn development_tokens_are_good_in_development_only() {
+    let house = House::start().await;
+    let rid = house.agent("echo").rid.clone();
+    let path = format!("/api/v2/aipAgents/agents/{rid}?preview=true");
+    house.alice().get(&path).await.expect(200);
+
+    // The same data, served in earnest.
+    let (url, token) = (house.store_url(), house.ready.users[0].token.clone());
+    let folder = house.keep_data().await;
+    let listen = Listen { http: Some("127.0.0.1:0".parse().unwrap()), ..Listen::default() };
+    let server = Server::start(&config(&[("store.url", &url)]), &ground(), listen).await.unwrap();
+    let request = plain_client().get(format!("http://{}{path}", server.http.unwrap())).bearer_auth(token);
+    Reply::of(request).await.expect(401);
+    server.stop().await;
+    drop(folder);
+}
