@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
-use sederunt_core::error::{FaultKind, ModelFault};
+use sederunt_core::error::{FaultKind, Ignore, ModelFault};
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -15,7 +15,7 @@ const MAX_DETAIL: usize = 2048;
 const MAX_BODY: usize = 64 << 10;
 
 /// What OpenAI, vLLM, SGLang, llama.cpp, Ollama, LiteLLM and others say of a conversation that is too long.
-const TOO_LARGE: [&str; 14] = [
+const TOO_LARGE: [&str; 15] = [
     "context_length_exceeded",
     "exceed_context_size",
     "contextwindowexceeded",
@@ -26,6 +26,7 @@ const TOO_LARGE: [&str; 14] = [
     "exceeds the context",
     "exceeds the model's context",
     "longer than the model's context",
+    "than the context length",
     "prompt is too long",
     "prompt too long",
     "input is too long",
@@ -72,13 +73,15 @@ pub async fn of(mut response: reqwest::Response, patience: Duration) -> Failure 
     let status = response.status();
     let asked = asked(response.headers());
     let mut body = Vec::new();
-    // What is left of the body does not matter: the status has been said.
-    while let Ok(Ok(Some(bytes))) = timeout(patience, response.chunk()).await {
-        body.extend_from_slice(&bytes);
-        if body.len() > MAX_BODY {
-            break;
+    let read = async {
+        while let Ok(Some(bytes)) = response.chunk().await {
+            body.extend_from_slice(&bytes);
+            if body.len() > MAX_BODY {
+                break;
+            }
         }
-    }
+    };
+    timeout(patience, read).await.ignore("the status has been said; the words are for the log");
     let text = String::from_utf8_lossy(&body);
     let lower = text.to_lowercase();
     let detail = format!("HTTP {}: {}", status.as_u16(), cut(&text, MAX_DETAIL));

@@ -163,7 +163,7 @@ impl Assembly {
         let id = piece.id.filter(|id| !id.is_empty());
         let last = self.calls.last();
         let index = piece.index.unwrap_or_else(|| match (&id, last) {
-            (Some(id), Some(last)) if *id != last.id => last.index + 1,
+            (Some(id), Some(last)) if *id != last.id => last.index.saturating_add(1),
             (_, last) => last.map_or(0, |last| last.index),
         });
         let at = match self.calls.iter().position(|call| call.index == index) {

@@ -5,6 +5,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Response};
 use futures_util::{StreamExt, stream};
+use proptest::prelude::*;
 use sederunt_core::agent::ToolDefinition;
 use sederunt_core::error::FaultKind;
 use sederunt_core::id::SeededChance;
@@ -367,6 +368,30 @@ async fn dropping_the_answer_closes_the_connection() {
     assert_eq!(answer.next().await, Some(Ok(ModelEvent::Text("a".into()))));
     drop(answer);
     assert!(closed.await.is_err(), "the server's body was dropped");
+}
+
+proptest! {
+    #[test]
+    fn no_chunk_makes_the_reader_panic(
+        index in proptest::option::of(any::<usize>()),
+        id in proptest::option::of("[ab]?"),
+        arguments in r#"[{}"a:1,]{0,6}"#,
+        reason in proptest::option::of("stop|length|"),
+        garbage in "\\PC{0,40}",
+    ) {
+        let asked = request("a", "x");
+        let mut assembly = response::Assembly::new(request::Question::of(&Settings::new("http://x", "m"), &asked).names, &asked);
+        let mut out = VecDeque::new();
+        let call = json!({"index": index, "id": id, "function": {"name": "t", "arguments": arguments}});
+        let chunk = json!({"choices": [{"delta": {"tool_calls": [call, {"id": "z"}, call]}, "finish_reason": reason}]});
+        for chunk in [chunk.to_string(), garbage] {
+            let _ = assembly.take(&chunk, &mut out);
+        }
+        prop_assert!(assembly.finish(&mut out).is_ok());
+        let ids: Vec<_> = out.iter().filter_map(|e| if let ModelEvent::ToolCall(call) = e { Some(&call.call) } else { None }).collect();
+        prop_assert_eq!(ids.len(), ids.iter().collect::<std::collections::HashSet<_>>().len(), "ids are unique");
+        prop_assert!(matches!(out.back(), Some(ModelEvent::Stop(_))));
+    }
 }
 
 #[test]

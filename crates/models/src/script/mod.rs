@@ -4,6 +4,7 @@
 mod compile;
 pub mod file;
 mod matching;
+mod nearest;
 mod play;
 mod rule;
 mod template;

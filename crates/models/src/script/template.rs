@@ -66,7 +66,7 @@ impl Templates {
         let used = self.environment.get_template(&name).map_err(flaw)?.undeclared_variables(false);
         let global = |name: &str| self.environment.globals().any(|(global, _)| global == name);
         if let Some(unknown) = used.iter().find(|name| !VARIABLES.contains(&name.as_str()) && !global(name)) {
-            return Err((format!("there is no variable '{unknown}'"), super::compile::nearest(unknown, VARIABLES)));
+            return Err((format!("there is no variable '{unknown}'"), super::nearest::nearest(unknown, VARIABLES)));
         }
         self.history |= used.contains("history");
         Ok(Text::Template(name))

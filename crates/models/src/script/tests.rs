@@ -65,6 +65,15 @@ proptest! {
     }
 
     #[test]
+    fn however_a_reply_is_cut_the_chunks_are_the_reply(text in "[ \\n\u{a0}a-cé🙂]{0,30}", each in 1usize..9) {
+        for by in [file::Chunks::Word, file::Chunks::Char, file::Chunks::Chars(each)] {
+            let chunks: Vec<String> = play::Chunked::cut(text.clone(), &by).collect();
+            prop_assert!(chunks.iter().all(|chunk| !chunk.is_empty()));
+            prop_assert_eq!(chunks.concat(), text.as_str());
+        }
+    }
+
+    #[test]
     fn no_text_whatever_makes_a_script_panic(text in "\\PC{0,200}") {
         let _ = Script::parse(&text, "any");
         let _ = Script::parse(&format!("[[rule]]\nreply = '''{text}'''\ntext = '''{text}'''"), "any");
