@@ -197,6 +197,11 @@ impl App {
         self.0.ports.clock.now()
     }
 
+    /// This life of this process.
+    pub fn node(&self) -> NodeId {
+        self.0.engine.node()
+    }
+
     /// How many turns are running here.
     pub fn running_turns(&self) -> usize {
         self.0.engine.running()

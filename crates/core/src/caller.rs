@@ -107,6 +107,11 @@ impl Grants {
         Self::of(&Action::ALL)
     }
 
+    /// Each grant.
+    pub fn iter(&self) -> impl Iterator<Item = &Grant> {
+        self.0.iter()
+    }
+
     /// These actions on these agents only.
     pub fn on(actions: &[Action], agents: &[AgentId]) -> Self {
         let pairs =
@@ -138,6 +143,12 @@ impl Grants {
     pub fn agents(&self, action: Action) -> Option<Vec<AgentId>> {
         let grants = || self.0.iter().filter(move |g| g.action == action);
         if grants().any(|g| g.agent.is_none()) { None } else { Some(grants().filter_map(|g| g.agent).collect()) }
+    }
+}
+
+impl FromIterator<Grant> for Grants {
+    fn from_iter<I: IntoIterator<Item = Grant>>(grants: I) -> Self {
+        Self(grants.into_iter().collect())
     }
 }
 

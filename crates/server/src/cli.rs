@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{check, config, dev, serve};
+use crate::commands::{agent, chat, check, clock, config, dev, env, key, serve, sessions, stop};
 use crate::config::{Config, Layers};
 use crate::fault::{Exit, Fault};
 
@@ -27,9 +27,10 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  done
   1  it was tried and failed
-  2  the command line cannot be read
-  3  the configuration is wrong or unsafe
-  4  something needed cannot be had: the store, an address, a running server";
+  2  the command line, a file it names or the configuration is wrong or unsafe
+  3  something needed cannot be had: the store, an address, a running server
+  4  the server refused: the token is unknown or may not do this
+  5  there is no such thing";
 
 /// What a command does.
 #[derive(Debug, Subcommand)]
@@ -42,6 +43,22 @@ pub enum Command {
     Check,
     /// Show the configuration
     Config(config::Args),
+    /// Make, publish, list and delete agents
+    Agent(agent::Args),
+    /// Make, list and revoke API keys
+    Key(key::Args),
+    /// List, show and delete sessions
+    Sessions(sessions::Args),
+    /// Talk to an agent
+    Chat(chat::Args),
+    /// Show and move the clock of a development server
+    Clock(clock::Args),
+    /// Print what to set for a vendor's SDK
+    Env(env::Args),
+    /// Ask a server how it is
+    Status(stop::Args),
+    /// Tell a server to end
+    Stop(stop::Args),
 }
 
 /// Where settings come from.
@@ -106,6 +123,14 @@ fn run(cli: Cli) -> Result<(), Fault> {
         Command::Check => check::run(&cli.settings, cli.json),
         Command::Dev(args) => on_runtime(dev::run(args, cli.settings, cli.json)),
         Command::Serve(args) => on_runtime(serve::run(args, cli.settings, cli.json)),
+        Command::Agent(args) => on_runtime(agent::run(args, cli.json)),
+        Command::Key(args) => on_runtime(key::run(args, cli.settings, cli.json)),
+        Command::Sessions(args) => on_runtime(sessions::run(args, cli.json)),
+        Command::Chat(args) => on_runtime(chat::run(args, cli.json)),
+        Command::Clock(args) => on_runtime(clock::run(args, cli.json)),
+        Command::Env(args) => env::run(args, cli.json),
+        Command::Status(args) => on_runtime(stop::status(args, cli.json)),
+        Command::Stop(args) => on_runtime(stop::stop(args, cli.json)),
     }
 }
 

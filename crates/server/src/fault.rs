@@ -16,15 +16,19 @@ pub struct Fault {
     pub exit: Exit,
 }
 
-/// The exit codes. 0 is success, 2 is clap's for a command line that it cannot read.
+/// The exit codes. 0 is success, 2 also clap's for a command line that it cannot read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// It was tried and failed.
     Failed = 1,
-    /// The configuration is wrong, or unsafe.
-    Config = 3,
+    /// The command line, a file it names or the configuration is wrong, or unsafe.
+    Config = 2,
     /// Something that is needed cannot be had: the store, an address, a running server.
-    Unreachable = 4,
+    Unreachable = 3,
+    /// The server refused: the credential is unknown, or may not do this.
+    Refused = 4,
+    /// There is no such thing.
+    NotFound = 5,
 }
 
 impl Fault {

@@ -1,13 +1,13 @@
 //! Reads an agent's definition as people write it: times as text (`"24h"`) or whole seconds, and every key that nothing
 //! would read refused with the nearest one that is meant.
 
-use serde_json::{Map, Value};
 use sederunt_core::agent::Definition;
+use serde_json::{Map, Value};
 
 use crate::config::unit;
 
 /// The keys of a definition.
-const DEFINITION: [&str; 12] = [
+pub const KEYS: [&str; 12] = [
     "name",
     "description",
     "placeholder",
@@ -47,7 +47,7 @@ pub fn read(mut value: Value) -> Result<Definition, Wrong> {
     let Some(top) = value.as_object_mut() else {
         return Err(Wrong::new(&[], "not a table", "write a table of settings, such as name = \"Support\""));
     };
-    known(top, &DEFINITION, &[])?;
+    known(top, &KEYS, &[])?;
     seconds(top, "session_ttl", &[])?;
     if let Some(Value::Object(limits)) = top.get_mut("limits") {
         known(limits, &LIMITS, &["limits"])?;
@@ -163,7 +163,7 @@ mod tests {
         });
         let definition = read(all.clone()).unwrap();
         let written = serde_json::to_value(&definition).unwrap();
-        assert_eq!(written.as_object().unwrap().len(), DEFINITION.len());
+        assert_eq!(written.as_object().unwrap().len(), KEYS.len());
         assert_eq!(read(written).unwrap(), definition);
     }
 }

@@ -36,7 +36,9 @@ impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         match &error {
             Error::Internal(source) => tracing::error!(source = %*source, "internal error"),
-            Error::Unavailable { source: Some(source), .. } => tracing::error!(%error, source = %*source, "unavailable"),
+            Error::Unavailable { source: Some(source), .. } => {
+                tracing::error!(%error, source = %*source, "unavailable")
+            }
             _ => tracing::debug!(%error, "refused"),
         }
         let message = error.to_string();
@@ -65,9 +67,11 @@ impl From<Error> for Refusal {
             }
             Error::Model(_) => new(StatusCode::BAD_GATEWAY, "model", "the server's log has the model's own words"),
             Error::Unavailable { .. } => new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "ask again later"),
-            Error::Internal(_) => {
-                new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server's log says more, under this request's id")
-            }
+            Error::Internal(_) => new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "the server's log says more, under this request's id",
+            ),
         }
     }
 }

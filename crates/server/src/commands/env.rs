@@ -1,0 +1,107 @@
+//! `sederunt env`: what to set so that a vendor's own SDK speaks to this server.
+
+use clap::ValueEnum;
+use serde_json::json;
+
+use crate::commands::client::{Connection, Target};
+use crate::commands::table::print;
+use crate::fault::Fault;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Whose SDK
+    dialect: Dialect,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Dialect {
+    /// foundry-platform-sdk for Python, @osdk/foundry.aipagents for TypeScript
+    Palantir,
+}
+
+/// Prints lines for a shell's `eval`. The server is not asked.
+pub fn run(args: Args, json: bool) -> Result<(), Fault> {
+    let target = args.connection.target()?;
+    let Some(token) = target.token.clone() else {
+        return Err(Fault::config(
+            "there is no token to set",
+            "none was given, and the server is not on this machine",
+            "give one with --token TOKEN or in SEDERUNT_TOKEN",
+        ));
+    };
+    match args.dialect {
+        Dialect::Palantir => {
+            let variables = palantir(&target, &token);
+            let value = variables.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+            print(json, &serde_json::Value::Object(value), || {
+                let exports: Vec<String> =
+                    variables.iter().map(|(name, value)| format!("export {name}={}", quoted(value))).collect();
+                format!("{}\n{}", exports.join("\n"), palantir_notes(&target))
+            });
+        }
+    }
+    Ok(())
+}
+
+fn palantir(target: &Target, token: &str) -> Vec<(&'static str, String)> {
+    let mut variables = vec![("FOUNDRY_HOSTNAME", authority(target)), ("FOUNDRY_TOKEN", token.to_owned())];
+    if let Some(ca) = target.ca.as_ref().filter(|_| target.server.scheme() == "https") {
+        let ca = ca.display().to_string();
+        variables.extend([("SSL_CERT_FILE", ca.clone()), ("NODE_EXTRA_CA_CERTS", ca)]);
+    }
+    variables
+}
+
+/// Host, port and path, as the vendor's Python SDK takes them: it drops a scheme.
+fn authority(target: &Target) -> String {
+    let url = target.server.as_str();
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.trim_end_matches('/').to_owned()
+}
+
+fn palantir_notes(target: &Target) -> String {
+    let (config, import) = match target.server.scheme() {
+        "http" => ("config=Config(scheme=\"http\")", "FoundryClient, Config"),
+        _ => ("", "FoundryClient"),
+    };
+    let trust = match target.server.scheme() {
+        "https" => "#\n# REQUESTS_CA_BUNDLE outranks SSL_CERT_FILE where both are set: unset it.\n",
+        _ => "#\n# The Python SDK speaks TLS unless it is told otherwise in code, as here.\n",
+    };
+    let url = target.server.as_str().trim_end_matches('/');
+    format!(
+        "\n# Python (foundry-platform-sdk):\n\
+         #   from foundry_sdk import {import}\n\
+         #   client = FoundryClient({config})\n\
+         #   client.aip_agents.Agent.get(\"AGENT RID\", preview=True)\n\
+         {trust}\
+         #\n# TypeScript (@osdk/client, @osdk/foundry.aipagents):\n\
+         #   const client = createPlatformClient(\"{url}\", async () => process.env.FOUNDRY_TOKEN!);\n\
+         #   await Agents.get(client, \"AGENT RID\", {{ preview: true }});\n\
+         #\n# `sederunt agent list` shows agents with their RIDs."
+    )
+}
+
+/// A word for a POSIX shell.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn what_a_shell_would_read_otherwise_is_quoted() {
+        assert_eq!(quoted("127.0.0.1:7080"), "127.0.0.1:7080");
+        assert_eq!(quoted("a b$c"), "'a b$c'");
+        assert_eq!(quoted("it's"), "'it'\\''s'");
+    }
+}

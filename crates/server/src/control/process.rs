@@ -1,0 +1,69 @@
+//! The process itself: how it is, how to end it, and what it can be asked.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, header};
+use sederunt_core::id::{NodeId, TenantId, UserId};
+use serde::Serialize;
+
+use super::error::Refusal;
+use super::extract::Admin;
+use super::{Control, OPENAPI};
+
+#[derive(Debug, Serialize)]
+pub(super) struct Status {
+    version: &'static str,
+    node: NodeId,
+    /// Seconds since the start.
+    uptime: u64,
+    running_turns: usize,
+    store: Store,
+    /// Who asks.
+    caller: Caller,
+    stopping: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Store {
+    url: String,
+    answers: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Caller {
+    tenant: TenantId,
+    user: UserId,
+}
+
+pub(super) async fn status(State(control): State<Control>, Admin(caller): Admin) -> Json<Status> {
+    let app = control.app();
+    let answers = match app.ports().store.ping().await {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::error!(%error, "the store does not answer");
+            false
+        }
+    };
+    Json(Status {
+        version: env!("CARGO_PKG_VERSION"),
+        node: app.node(),
+        uptime: app.ports().timer.elapsed().saturating_sub(control.0.started).as_secs(),
+        running_turns: app.running_turns(),
+        store: Store { url: control.0.store.clone(), answers },
+        caller: Caller { tenant: caller.tenant, user: caller.user },
+        stopping: control.0.shutdown.soft.is_cancelled(),
+    })
+}
+
+/// The connections that are open, this one among them, have the drain time to come to their end.
+pub(super) async fn stop(State(control): State<Control>, Admin(caller): Admin) -> Result<Response, Refusal> {
+    tracing::info!(user = %caller.user, "told to stop");
+    control.0.shutdown.soft.cancel();
+    Ok((StatusCode::ACCEPTED, Json(serde_json::json!({"stopping": true}))).into_response())
+}
+
+/// The description needs no credential: it tells nothing that the source does not.
+pub(super) async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI).into_response()
+}
