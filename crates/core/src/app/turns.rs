@@ -68,8 +68,12 @@ impl Turns<'_> {
         caller.may_on(Action::Talk, agent)?;
         let turn = self.0.store().turn_by_tag(&caller.tenant, session, tag).await?;
         let live = turn.and_then(|turn| self.0.engine().find(&caller.tenant, turn.id));
-        let live = live.ok_or_else(|| Error::conflict(Conflict::NotInProgress, tag))?;
-        self.0.engine().cancel(&live, outcome, detach).await
+        let not_in_progress = || Error::conflict(Conflict::NotInProgress, tag);
+        let live = live.ok_or_else(not_in_progress)?;
+        match self.0.engine().cancel(&live, outcome, detach).await {
+            Err(Error::Conflict { kind: Conflict::NotInProgress, .. }) => Err(not_in_progress()),
+            done => done,
+        }
     }
 
     /// Cancels any running turn of the tenant: for those who administer. What there is of the answer is kept.
@@ -131,6 +135,7 @@ impl Turns<'_> {
     pub async fn outcome(&self, started: &Started) -> Result<Arc<TurnRecord>> {
         match started.outcome().await {
             Outcome::Ended(record) => Ok(record),
+            Outcome::Unstored => Err(Error::unavailable("the turn's end could not be stored")),
             Outcome::Gone => {
                 let session = started.turn().session.map(|s| s.to_string()).unwrap_or_default();
                 Err(Error::not_found(Kind::Session, session))

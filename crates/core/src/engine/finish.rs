@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Engine;
-use super::live::{Live, Outcome};
+use super::live::{Live, Outcome, Phase};
 use crate::error::{Conflict, Error, FaultKind, Result};
 use crate::item::ItemBody;
 use crate::part::{fold, usage};
@@ -21,11 +21,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 impl Engine {
     /// Writes the end that the turn's own run came to, unless somebody else has closed it.
     pub(super) async fn finish(&self, live: &Arc<Live>, ending: Ending, text: &str) {
-        if !live.close() {
-            // A cancel that could not be written gives the right back; then the end is ours to write after all.
-            if let Some(()) = self.closed_by_other(live).await {
-                return;
-            }
+        if !live.close() && self.closed_by_other(live).await {
+            return;
         }
         let mut finish = self.finish_of(live, ending, text);
         let mut pause = Duration::from_millis(20);
@@ -33,24 +30,26 @@ impl Engine {
         loop {
             match self.write(live, finish.clone()).await {
                 Ok(_) => return,
-                Err(Error::Conflict { kind: Conflict::Stale, .. }) => {
-                    live.settle(Outcome::Gone);
-                    return;
-                }
+                Err(Error::Conflict { kind: Conflict::Stale, .. }) => return live.abandon(),
                 Err(error) => {
-                    tracing::warn!(turn = %live.turn.id, %error, source = ?std::error::Error::source(&error), "cannot store a turn's end, trying again");
-                    if tokio::time::Instant::now() > gives_up && self.running_down() {
-                        // The lease is left behind: the next start finds it and writes the turn's end.
-                        live.settle(Outcome::Gone);
-                        return;
-                    }
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                    if tokio::time::Instant::now() > gives_up && finish.ending.is_success() {
-                        finish = self.finish_of(live, FaultKind::Unavailable.with("the store is away").into(), text);
-                    }
+                    let source = std::error::Error::source(&error);
+                    tracing::warn!(turn = %live.turn.id, %error, ?source, "cannot store a turn's end, trying again");
                 }
             }
+            if tokio::time::Instant::now() > gives_up {
+                // Nobody is kept waiting for longer. What they are told now is what will be stored.
+                if finish.ending.is_success() {
+                    finish = self.finish_of(live, FaultKind::Unavailable.with("the store is away").into(), text);
+                }
+                live.settle(Outcome::Unstored);
+                live.end(finish.ending.clone());
+                if self.0.draining.load(std::sync::atomic::Ordering::Relaxed) {
+                    // The lease is left behind: the next start finds it and writes the turn's end.
+                    return;
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
@@ -131,7 +130,7 @@ impl Engine {
             output: live.output(fold(&spoken), now, &self.0.ports.ids),
             usage: usage(&spoken),
             parts: self.parts_at_end(live, kept),
-            auto_title: Some(cut(text, TITLE_MAX).to_owned()),
+            auto_title: title(text),
             now,
         }
     }
@@ -145,26 +144,28 @@ impl Engine {
         }
     }
 
-    /// Waits for whoever closes the turn; `None` if they gave it back and it is closed by us now.
-    async fn closed_by_other(&self, live: &Arc<Live>) -> Option<()> {
+    /// Waits for whoever is closing the turn; `false` if they gave the right back and it is ours now: a cancel that
+    /// could not be stored leaves the turn as it was.
+    async fn closed_by_other(&self, live: &Arc<Live>) -> bool {
         loop {
-            if live.phase() == super::live::Phase::Closed {
-                return Some(());
+            if live.phase() == Phase::Closed {
+                return true;
             }
             if live.close() {
-                return None;
+                return false;
             }
             tokio::select! {
-                () = live.closed() => return Some(()),
+                () = live.closed() => return true,
                 // Only a store that is away gives the right back, which is rare and slow: looking is good enough.
                 () = tokio::time::sleep(Duration::from_millis(20)) => {}
             }
         }
     }
+}
 
-    fn running_down(&self) -> bool {
-        self.0.draining.load(std::sync::atomic::Ordering::Relaxed)
-    }
+/// The title that a first message gives; none if it says nothing.
+pub(super) fn title(text: &str) -> Option<String> {
+    (!text.trim().is_empty()).then(|| cut(text, TITLE_MAX).to_owned())
 }
 
 fn input_text(live: &Live) -> String {

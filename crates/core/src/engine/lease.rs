@@ -12,7 +12,6 @@ use super::Engine;
 use crate::error::{Conflict, Error, Ignore, Result};
 use crate::item::{Item, ItemBody};
 use crate::part::{Part, fold, usage};
-use crate::session::{TITLE_MAX, cut};
 use crate::store::{Fence, Finish, Lease};
 use crate::turn::{Ending, OnFailure, TurnState};
 
@@ -130,7 +129,7 @@ impl Engine {
             body,
         });
         let title = record.items.iter().find_map(|item| match &item.body {
-            ItemBody::UserMessage { text } => Some(cut(text, TITLE_MAX).to_owned()),
+            ItemBody::UserMessage { text } => super::finish::title(text),
             _ => None,
         });
         let finish = Finish {

@@ -19,6 +19,8 @@ use crate::turn::{Ending, OnDisconnect, Turn};
 pub enum Outcome {
     /// It ended, and this is what stands in the store.
     Ended(Arc<TurnRecord>),
+    /// The store was away for too long when it ended. What there was of it counts as failed.
+    Unstored,
     /// Its session, or its right to write, went away meanwhile; nothing of it stands.
     Gone,
 }

@@ -94,6 +94,8 @@ impl Engine {
             if tokio::time::timeout_at(deadline, live.closed()).await.is_err() {
                 break;
             }
+            // Its task takes it off the list in a moment.
+            tokio::task::yield_now().await;
         }
         let rest: Vec<_> = self.live().values().cloned().collect();
         for live in &rest {

@@ -11,7 +11,7 @@ use super::accept::Setting;
 use super::live::{Live, Phase};
 use crate::agent::{AgentVersion, ParameterKind, ParameterValue, ToolDefinition};
 use crate::app::StreamDurability;
-use crate::error::{Error, FaultKind, ModelFault};
+use crate::error::{Conflict, Error, FaultKind, ModelFault};
 use crate::item::{Context, ItemBody, ToolCall, ToolKind, ToolResult};
 use crate::model::{Model, ModelEvent, ModelRequest, SessionView, Stop};
 use crate::part::{PartBody, fold, usage};
@@ -101,23 +101,20 @@ impl Run {
                     return Ok(Ending::Length);
                 }
             }
-            if !open_calls.is_empty() {
-                let (known, unknown): (Vec<_>, Vec<_>) = open_calls.into_iter().partition(|call| self.can_run(call));
-                self.call(known).await?;
-                if !unknown.is_empty() && self.new.caller_runs_tools {
-                    return Ok(Ending::NeedsOutputs);
-                }
-                self.call(unknown).await?;
+            // Calls that the model left open are run, and it is asked again; one that ran its own is done.
+            let more = !open_calls.is_empty();
+            let (known, unknown): (Vec<_>, Vec<_>) = open_calls.into_iter().partition(|call| self.can_run(call));
+            self.call(known).await?;
+            if !unknown.is_empty() && self.new.caller_runs_tools {
+                return Ok(Ending::NeedsOutputs);
             }
-            let mut items = fold(&self.live.spoken());
-            items.retain(|item| !matches!(item, ItemBody::Contexts { .. }));
-            // A model that adds nothing to its tools' results has nothing more to say.
-            let added = items.len() > request.so_far.len();
-            let more = added && matches!(items.last(), Some(ItemBody::ToolResult(_)));
+            self.call(unknown).await?;
             let steered = self.live.take_steered(!more);
             if !more && steered.is_empty() {
                 return Ok(Ending::Done);
             }
+            let mut items = fold(&self.live.spoken());
+            items.retain(|item| !matches!(item, ItemBody::Contexts { .. }));
             self.say(steered.iter().map(|text| PartBody::Steered { text: text.clone() }).collect()).await?;
             items.extend(steered.into_iter().map(|text| ItemBody::UserMessage { text }));
             request.so_far = items;
@@ -218,7 +215,11 @@ impl Run {
             return Err(FaultKind::Failed.with("the turn has produced more than it may").into());
         }
         if shared.settings.stream_durability == StreamDurability::Strict && self.live.phase() == Phase::Open {
-            self.engine.store_parts(&self.live).await.map_err(Halt::Store)?;
+            match self.engine.store_parts(&self.live).await {
+                // Cancelled in this very moment: what comes now is for open streams only.
+                Err(Error::Conflict { kind: Conflict::Stale, .. }) if self.live.phase() != Phase::Open => {}
+                stored => stored.map_err(Halt::Store)?,
+            }
         }
         self.live.show();
         if first {
