@@ -9,3 +9,4 @@ mod turns;
 mod upkeep;
 mod walks;
 mod world;
+mod writing;

@@ -1,1 +1,133 @@
-//! Opening and closing a data directory.
+//! Opening and closing a data directory: what is refused is told apart, and left as it was.
+
+use std::path::Path;
+
+use sederunt_core::error::Error;
+use sederunt_store::{OpenError, Options, SqlStore, Sqlite};
+
+use crate::world::{World, at};
+
+fn open(path: &Path) -> Result<SqlStore, OpenError> {
+    Sqlite::open(path, Options::default())
+}
+
+/// Why `path` is not opened; its database is as it was before.
+fn refused(path: &Path) -> OpenError {
+    let file = path.join("sederunt.db");
+    let before = std::fs::read(&file).ok();
+    let error = open(path).unwrap_err();
+    assert_eq!(std::fs::read(&file).ok(), before, "{error}");
+    error
+}
+
+/// A closed data directory with one session in it.
+async fn used() -> World {
+    let world = World::sqlite();
+    let agent = world.agent("helper").await;
+    world.session(&agent, at(0)).await;
+    world.store.close().await;
+    world
+}
+
+fn edit(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let file = path.join("sederunt.db");
+    let mut bytes = std::fs::read(&file).unwrap();
+    change(&mut bytes);
+    std::fs::write(&file, bytes).unwrap();
+}
+
+#[tokio::test]
+async fn a_closed_store_refuses_and_opens_again_with_what_was_in_it() {
+    let world = used().await;
+    assert!(matches!(world.store.ping().await, Err(Error::Unavailable { .. })));
+    let agents = world.store.agents(&world.tenant, None, 9).await;
+    assert!(matches!(agents, Err(Error::Unavailable { .. })));
+    let reopened = open(world.directory.path()).unwrap();
+    let reopened = world.with(reopened);
+    reopened.store.ping().await.unwrap();
+    assert_eq!(reopened.store.agents(&reopened.tenant, None, 9).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_in_the_files_at_once() {
+    let world = World::sqlite();
+    let session = world.session(&world.agent("helper").await, at(0)).await;
+    let turn = world.talk(&session, "hi", at(1)).await;
+    // What a process that is killed here leaves behind.
+    let left = tempfile::tempdir().unwrap();
+    for file in ["sederunt.db", "sederunt.db-wal"] {
+        std::fs::copy(world.directory.path().join(file), left.path().join(file)).unwrap();
+    }
+    let recovered = world.with(open(left.path()).unwrap());
+    assert_eq!(recovered.read(&session).await.unwrap().last_turn, Some(turn.id));
+}
+
+#[tokio::test]
+async fn a_directory_is_held_by_one_process() {
+    let world = World::sqlite();
+    let path = world.directory.path();
+    assert!(matches!(open(path).unwrap_err(), OpenError::Locked { .. }));
+    world.store.close().await;
+    open(path).unwrap();
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused() {
+    let world = used().await;
+    let database = rusqlite::Connection::open(world.directory.path().join("sederunt.db")).unwrap();
+    database.execute("insert into migrations (number, name) values (9999, 'future')", []).unwrap();
+    drop(database);
+    let error = refused(world.directory.path());
+    assert!(matches!(error, OpenError::Newer { found: 9999, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_refused() {
+    let is_damaged = |path: &Path| {
+        let error = refused(path);
+        assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+    };
+    let garbage = tempfile::tempdir().unwrap();
+    std::fs::write(garbage.path().join("sederunt.db"), "not a database ".repeat(999)).unwrap();
+    is_damaged(garbage.path());
+    let world = used().await;
+    edit(world.directory.path(), |bytes| bytes.truncate(bytes.len() / 2));
+    is_damaged(world.directory.path());
+    edit(world.directory.path(), |bytes| bytes.truncate(50));
+    is_damaged(world.directory.path());
+    let world = used().await;
+    edit(world.directory.path(), |bytes| bytes[8192..].fill(0xaa));
+    is_damaged(world.directory.path());
+}
+
+#[test]
+fn a_database_of_another_program_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = rusqlite::Connection::open(directory.path().join("sederunt.db")).unwrap();
+    database.execute_batch("create table theirs (id integer)").unwrap();
+    drop(database);
+    assert!(matches!(refused(directory.path()), OpenError::Foreign { .. }));
+}
+
+#[test]
+fn a_full_disk_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = Options { max_pages: Some(3), ..Options::default() };
+    let error = Sqlite::open(directory.path(), options).unwrap_err();
+    assert!(matches!(error, OpenError::Full { .. }), "{error}");
+    open(directory.path()).unwrap();
+}
+
+#[test]
+fn a_missing_parent_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    assert!(matches!(open(&directory.path().join("a/b")).unwrap_err(), OpenError::MissingParent { .. }));
+    open(&directory.path().join("a")).unwrap();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_directory_that_cannot_be_written_is_told() {
+    // A place where even root may make no files.
+    assert!(matches!(open(Path::new("/sys/fs")).unwrap_err(), OpenError::ReadOnly { .. }));
+}

@@ -52,8 +52,8 @@ fn case() -> impl Strategy<Value = Case> {
     (
         prop::collection::vec(event(), 0..60),
         prop::collection::vec(prop::collection::vec(event(), 0..8), 0..30),
-        1..9u32,
-        1..4i64,
+        1..5u32,
+        1..20i64,
         any::<bool>(),
         prop::option::of(0..2usize),
         prop::option::of(0..2usize),
@@ -177,7 +177,7 @@ async fn keeps_the_guarantee(world: &World, case: &Case) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
     #[test]
     fn a_walk_shows_each_session_once_in_the_order_of_its_beginning(case in case()) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();

@@ -13,7 +13,7 @@ use sederunt_core::part::{Part, PartBody};
 use sederunt_core::session::{Session, SessionFilter};
 use sederunt_core::store::{Accept, Fence, Finish, Keyed, RequestKey, Store};
 use sederunt_core::turn::{Ending, Lane, OnDisconnect, OnFailure, Parent, Turn, TurnKind, TurnState};
-use sederunt_store::{Durability, Options, Sqlite};
+use sederunt_store::{Durability, Options, SqlStore, Sqlite};
 use uuid::Uuid;
 
 /// One engine with one store that starts empty.
@@ -41,10 +41,19 @@ pub const HOUR: Duration = Duration::from_secs(3600);
 
 impl World {
     pub fn sqlite() -> Self {
+        Self::sqlite_with(Options::default())
+    }
+
+    pub fn sqlite_with(options: Options) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let options = Options { durability: Durability::Off, ..Options::default() };
+        let options = Options { durability: Durability::Off, ..options };
         let store = Arc::new(Sqlite::open(directory.path(), options).unwrap());
         Self { store, tenant: "acme".into(), directory, next: AtomicU64::new(1) }
+    }
+
+    /// The same rows, read through another store.
+    pub fn with(self, store: SqlStore) -> Self {
+        Self { store: Arc::new(store), ..self }
     }
 
     /// The next id: ids sort in the order in which they were drawn.
