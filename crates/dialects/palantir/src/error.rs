@@ -41,7 +41,7 @@ pub(crate) enum Refusal {
     MissingBody,
     TooLarge,
     Timeout,
-    PageSize(i64),
+    PageSize(i32),
     PageToken(String),
     AgentVersion(String),
 }

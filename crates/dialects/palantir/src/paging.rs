@@ -17,11 +17,12 @@ const PREFIX: &str = "v1.";
 /// The page's size.
 pub(crate) fn size(query: &Query) -> Result<u32, Failure> {
     let Some(text) = query.get("pageSize") else { return Ok(MAX) };
-    let size: i64 = text.parse().map_err(|_| Refusal::argument("pageSize"))?;
-    if size < 1 {
-        return Err(Refusal::PageSize(size).into());
+    // The vendor's integers have 32 bits.
+    let size: i32 = text.parse().map_err(|_| Refusal::argument("pageSize"))?;
+    match u32::try_from(size) {
+        Ok(size @ 1..) => Ok(size.min(MAX)),
+        _ => Err(Refusal::PageSize(size).into()),
     }
-    Ok(u32::try_from(size).unwrap_or(MAX).min(MAX))
 }
 
 /// The place that the page token names, if there is one. A token of another list, caller or server is none.
