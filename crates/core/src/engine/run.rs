@@ -101,20 +101,21 @@ impl Run {
                     return Ok(Ending::Length);
                 }
             }
-            // Calls that the model left open are run, and it is asked again; one that ran its own is done.
-            let more = !open_calls.is_empty();
             let (known, unknown): (Vec<_>, Vec<_>) = open_calls.into_iter().partition(|call| self.can_run(call));
             self.call(known).await?;
             if !unknown.is_empty() && self.new.caller_runs_tools {
                 return Ok(Ending::NeedsOutputs);
             }
             self.call(unknown).await?;
+            let mut items = fold(&self.live.spoken());
+            items.retain(|item| !matches!(item, ItemBody::Contexts { .. }));
+            // Results call for another answer, whoever ran the tools; a model that then adds nothing is done.
+            let added = items.len() > request.so_far.len();
+            let more = added && matches!(items.last(), Some(ItemBody::ToolResult(_)));
             let steered = self.live.take_steered(!more);
             if !more && steered.is_empty() {
                 return Ok(Ending::Done);
             }
-            let mut items = fold(&self.live.spoken());
-            items.retain(|item| !matches!(item, ItemBody::Contexts { .. }));
             self.say(steered.iter().map(|text| PartBody::Steered { text: text.clone() }).collect()).await?;
             items.extend(steered.into_iter().map(|text| ItemBody::UserMessage { text }));
             request.so_far = items;
