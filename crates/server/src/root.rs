@@ -38,7 +38,7 @@ pub fn state_directory() -> PathBuf {
 
 /// The root kept in `folder`, made there if there is none yet.
 pub fn load_or_make(folder: &Path, now: Time) -> anyhow::Result<Root> {
-    fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    make_folder(folder).with_context(|| format!("making {}", folder.display()))?;
     let kept = folder.join("root-key.pem");
     if !kept.exists() {
         make(&kept)?;
@@ -50,6 +50,15 @@ pub fn load_or_make(folder: &Path, now: Time) -> anyhow::Result<Root> {
     let ca = folder.join("root.pem");
     write_whole(&ca, certificate.as_bytes()).with_context(|| format!("writing {}", ca.display()))?;
     Ok(Root { ca, tls: leaf(key, now)? })
+}
+
+/// Makes the folder, for this user alone: it may be the data directory.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
 }
 
 /// Makes a key and its certificate, in one file. Where two processes do so at once, the first one's stays.

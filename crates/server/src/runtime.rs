@@ -68,8 +68,8 @@ impl Server {
         let watched = Watched { app: app.clone(), metrics: metrics.clone(), shutdown: shutdown.clone() };
         let counted = health::metrics_routes(watched.clone());
         let watching = health::routes(watched);
-        let mut apis = wiring::dialects(&app, config, &metrics, ground.development)
-            .merge(wiring::control(&app, config, &metrics, &shutdown))
+        let mut apis = wiring::dialects(&app, config, &metrics, ground.development)?
+            .merge(wiring::control(&app, config, &metrics, &shutdown)?)
             .merge(watching.clone());
         let mut server = Self {
             app,
@@ -81,7 +81,7 @@ impl Server {
             drain: config.http.drain,
         };
         let limits = Limits {
-            connections: Arc::new(Semaphore::new(config.http.connections as usize)),
+            connections: Arc::new(Semaphore::new(config.http.connections.get() as usize)),
             head_time: config.http.head_time,
             head_bytes: config.http.head_size,
             drain: config.http.drain,
@@ -121,8 +121,12 @@ impl Server {
             // A listener that panicked has broken off its connections already.
             left.connections += listener.await.map_or(0, |drained| drained.broken_off);
         }
-        let patience = if self.shutdown.hard.is_cancelled() { Duration::ZERO } else { self.drain };
-        left.turns = self.app.stop(patience.saturating_sub(began.elapsed())).await;
+        let patience = self.drain.saturating_sub(began.elapsed());
+        left.turns = tokio::select! {
+            biased;
+            () = self.shutdown.hard.cancelled() => self.app.stop(Duration::ZERO).await,
+            turns = self.app.stop(patience) => turns,
+        };
         self.shutdown.hard.cancel();
         self.tasks.close();
         self.tasks.wait().await;

@@ -58,7 +58,7 @@ pub async fn app(config: &Config, ground: &Ground, metrics: &Metrics) -> Result<
         queue_wait: limits.queue_wait,
         line_turns: limits.line_turns,
         turn_bytes: limits.turn_size,
-        running_turns: limits.running_turns,
+        running_turns: limits.running_turns.get(),
         walk_window: limits.walk_window,
     };
     // The lock on the data directory proves that no other process serves from it.
@@ -90,7 +90,7 @@ pub fn store(config: &config::Store, durability: Durability, metrics: Option<&Me
 }
 
 /// The dialects' routes, each in its edge.
-pub fn dialects(app: &App, config: &Config, metrics: &Metrics, development: bool) -> Router {
+pub fn dialects(app: &App, config: &Config, metrics: &Metrics, development: bool) -> Result<Router, Fault> {
     let http = &config.http;
     let rates = Rates { per_minute: http.rates.per_minute, at_once: http.rates.at_once };
     let palantir = &config.palantir;
@@ -116,14 +116,14 @@ pub fn dialects(app: &App, config: &Config, metrics: &Metrics, development: bool
             sederunt_palantir::REFUSALS
         },
         limiter: rates.limiter(),
-        cors: Cors::new(&http.cors_origins),
+        cors: cors(config)?,
         request_ids: RequestIds::new(&app.ports().ids),
     };
-    sederunt_palantir::router(app.clone(), settings).layer(edge.layer())
+    Ok(sederunt_palantir::router(app.clone(), settings).layer(edge.layer()))
 }
 
 /// The control API's routes, in their edge. No rate limits: who runs the server must reach it when it is busy.
-pub fn control(app: &App, config: &Config, metrics: &Metrics, shutdown: &Shutdown) -> Router {
+pub fn control(app: &App, config: &Config, metrics: &Metrics, shutdown: &Shutdown) -> Result<Router, Fault> {
     let http = &config.http;
     let limits = control::Limits { body_size: http.body_size, body_time: http.body_time };
     let edge = Edge {
@@ -131,11 +131,17 @@ pub fn control(app: &App, config: &Config, metrics: &Metrics, shutdown: &Shutdow
         metrics: metrics.clone(),
         refusals: control::REFUSALS,
         limiter: None,
-        cors: Cors::new(&http.cors_origins),
+        cors: cors(config)?,
         request_ids: RequestIds::new(&app.ports().ids),
     };
     let control = Control::new(app.clone(), shutdown.clone(), limits, &config.store.url);
-    control::router(control).layer(edge.layer())
+    Ok(control::router(control).layer(edge.layer()))
+}
+
+fn cors(config: &Config) -> Result<Option<Cors>, Fault> {
+    Cors::new(&config.http.cors_origins).map_err(|e| {
+        Fault::config("http.cors_origins cannot be used", e, "write origins such as \"http://localhost:5173\"")
+    })
 }
 
 /// An error and what caused it, in one line.

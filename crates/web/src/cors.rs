@@ -1,6 +1,7 @@
 //! Cross-origin requests from browsers, for the origins that the configuration names.
 
 use axum::body::Body;
+use http::header::InvalidHeaderValue;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 
 /// The origins that may ask.
@@ -16,11 +17,11 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DE
 const EXPOSED: HeaderValue = HeaderValue::from_static("x-request-id, sederunt-hint, retry-after");
 
 impl Cors {
-    /// For these origins; `*` stands for any. `None` if there are none, or one cannot stand in a header.
-    pub fn new(origins: &[String]) -> Option<Self> {
+    /// For these origins; `*` stands for any. `None` if there are none; an error if one cannot stand in a header.
+    pub fn new(origins: &[String]) -> Result<Option<Self>, InvalidHeaderValue> {
         let any = origins.iter().any(|o| o == "*");
-        let origins: Vec<HeaderValue> = origins.iter().map(|o| o.parse().ok()).collect::<Option<_>>()?;
-        (!origins.is_empty()).then_some(Self { origins, any })
+        let origins = origins.iter().map(|o| o.parse()).collect::<Result<Vec<HeaderValue>, _>>()?;
+        Ok((!origins.is_empty()).then_some(Self { origins, any }))
     }
 
     /// The origin of a request, if it may ask.
@@ -74,7 +75,7 @@ mod tests {
 
     #[test]
     fn only_named_origins_may_ask() {
-        let cors = Cors::new(&["http://a.test".to_owned()]).unwrap();
+        let cors = Cors::new(&["http://a.test".to_owned()]).unwrap().unwrap();
         let allowed = |origin| {
             let response = cors.preflight(&preflight(origin)).unwrap();
             response.headers().get("access-control-allow-origin").cloned()
@@ -82,6 +83,7 @@ mod tests {
         assert_eq!(allowed("http://a.test"), Some("http://a.test".parse().unwrap()));
         assert_eq!(allowed("http://b.test"), None);
         assert!(cors.preflight(&Request::options("/x").body(()).unwrap()).is_none());
-        assert!(Cors::new(&[]).is_none());
+        assert!(Cors::new(&[]).unwrap().is_none());
+        assert!(Cors::new(&["http://a\n".to_owned()]).is_err());
     }
 }

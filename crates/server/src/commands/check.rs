@@ -6,13 +6,14 @@ use sederunt_core::id::{Chance, SystemChance};
 use serde_json::json;
 
 use crate::cli::{Settings, say};
-use crate::commands::serve;
+use crate::commands::{log, serve};
 use crate::fault::Fault;
 use crate::models;
 use crate::wiring;
 
 pub fn run(settings: &Settings, json: bool) -> Result<(), Fault> {
     let config = settings.config()?;
+    log::filter(&config.log)?;
     serve::listen(&config)?;
     let chance: Arc<dyn Chance> = Arc::new(SystemChance);
     models::registry(&config.models, &chance)?;

@@ -59,6 +59,10 @@ pub async fn run(args: Args, settings: Settings, json: bool) -> Result<(), Fault
     let scratch = tempfile::tempdir().map_err(|e| Fault::io("no temporary directory can be made", e))?;
     let config = config(&args, &settings, scratch.path())?;
     log::start(&config.log)?;
+    let exposed = [Some(args.http), args.https.0].into_iter().flatten().find(|at| !at.ip().is_loopback());
+    if let Some(at) = exposed {
+        tracing::warn!(%at, "whoever reaches this address can do everything: the development tokens are no secret");
+    }
     let timer = SystemTimer::default();
     let mut listen = Listen { http: Some(args.http), ..Listen::default() };
     let mut ca = None;

@@ -6,6 +6,7 @@ pub mod unit;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -37,7 +38,7 @@ pub struct Config {
 pub struct Http {
     pub listen: SocketAddr,
     pub behind_proxy: bool,
-    pub connections: u32,
+    pub connections: NonZeroU32,
     #[serde(deserialize_with = "de_time")]
     pub head_time: Duration,
     #[serde(deserialize_with = "de_size")]
@@ -167,7 +168,7 @@ pub enum WhenBusy {
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "documented where the defaults are")]
 pub struct Limits {
-    pub running_turns: usize,
+    pub running_turns: NonZeroUsize,
     #[serde(deserialize_with = "de_size")]
     pub turn_size: usize,
     pub line_turns: u32,

@@ -30,7 +30,7 @@ fn later_layers_win_and_each_value_knows_its_origin() {
     environment(&mut layers, "SEDERUNT_HTTP_CONNECTIONS", "8").unwrap();
     layers.flag("http.connections", "9", "--set").unwrap();
     let config = Config::read(&layers).unwrap();
-    assert_eq!((config.http.body_size, config.http.drain.as_secs(), config.http.connections), (1 << 20, 2, 9));
+    assert_eq!((config.http.body_size, config.http.drain.as_secs(), config.http.connections.get()), (1 << 20, 2, 9));
     let origin = |key: &str| layers.settings()[key].origin.clone();
     assert!(matches!(origin("http.body_size"), Origin::File(_)));
     assert_eq!(origin("http.drain"), Origin::Environment("SEDERUNT_HTTP_DRAIN".into()));
@@ -93,6 +93,7 @@ fn a_value_that_cannot_be_used_is_named_with_its_origin() {
         ("[http]\nbody_size = \"10MB\"", "http.body_size", "\"10MB\" is not a size"),
         ("[http]\nlisten = \"here\"", "http.listen", "invalid socket address"),
         ("[http]\nconnections = \"many\"", "http.connections", "invalid type"),
+        ("[http]\nconnections = 0", "http.connections", "nonzero"),
         ("[palantir]\nwhen_busy = \"panic\"", "palantir.when_busy", "unknown variant"),
         ("[models.x]\nprovider = \"magic\"", "models.x.provider", "unknown variant"),
     ] {

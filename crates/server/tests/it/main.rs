@@ -8,3 +8,4 @@ mod documentation;
 mod ending;
 mod harness;
 mod safety;
+mod switches;
