@@ -204,6 +204,31 @@ async fn a_page_says_that_it_is_the_last() {
 }
 
 #[tokio::test]
+async fn of_sessions_of_one_moment_the_greater_id_comes_first_wherever_they_went() {
+    each(async |world| {
+        let agent = world.agent("helper").await;
+        let mut made = Vec::new();
+        for _ in 0..9 {
+            made.push(world.session(&agent, at(0)).await);
+        }
+        let (mut seen, mut walk) = (Vec::new(), None);
+        loop {
+            let page = world.store.walk_sessions(&world.everything(), None, walk.as_ref(), at(9), 1).await.unwrap();
+            seen.extend(page.items.iter().map(|session| session.id));
+            walk = page.next;
+            if walk.is_none() {
+                break;
+            }
+            for session in &made {
+                world.talk(session, "hi", at(1)).await;
+            }
+        }
+        assert_eq!(seen, made.iter().rev().map(|session| session.id).collect::<Vec<_>>());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_list_can_be_narrowed_to_some_agents() {
     each(async |world| {
         let (one, two) = (world.agent("one").await, world.agent("two").await);
