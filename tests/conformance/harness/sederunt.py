@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-BINARY = os.environ.get("SEDERUNT_BIN", str(ROOT / "target/debug/sederunt"))
+BINARY = os.environ.get("CONFORMANCE_BINARY", str(ROOT / "target/debug/sederunt"))
 SCHEME = os.environ.get("CONFORMANCE_SCHEME", "http")
 START_LIMIT = 30.0
 """Seconds that a start may take on a busy machine."""
@@ -25,7 +25,7 @@ class Server:
         self._environment = inherited | {"SEDERUNT_HTTP_DRAIN": "1s"} | (environment or {})
 
     def __enter__(self) -> "Server":
-        ready = Path(self._folder.name) / "ready.json"
+        self._ready = ready = Path(self._folder.name) / "ready.json"
         self.log = Path(self._folder.name) / "server.log"
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -76,10 +76,7 @@ class Server:
 
     def cli(self, *arguments: str) -> str:
         """Runs a command of the binary against this server; what it prints."""
-        environment = self._environment | {
-            "SEDERUNT_URL": self.ready["http"],
-            "SEDERUNT_TOKEN": self.token("alice"),
-        }
+        environment = self._environment | {"SEDERUNT_READY_FILE": str(self._ready)}
         done = subprocess.run(
             [BINARY, *arguments], capture_output=True, text=True, timeout=30, env=environment, stdin=subprocess.DEVNULL
         )
@@ -92,10 +89,8 @@ class Server:
         key = tomllib.loads(definition)["key"]
         path = Path(self._folder.name) / f"{key}.toml"
         path.write_text(definition)
-        made = json.loads(self.cli("agent", "create", str(path), "--json"))
-        if publish:
-            self.cli("agent", "publish", key)
-        return made["rid"]
+        made = self.cli("agent", "create", str(path), "--json", *(["--publish"] if publish else []))
+        return json.loads(made)["rid"]
 
     def save_agent(self, key: str, definition: str) -> None:
         """Saves a new version of an agent, unpublished."""

@@ -5,7 +5,7 @@ import json
 import ssl
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -61,6 +61,13 @@ def streaming(client: FoundryClient, agent: str, session: str, message: str, **m
     continues = client.aip_agents.Agent.Session.with_streaming_response.streaming_continue
     with continues(agent, session, user_input=text(message), **more) as response:
         yield (chunk.decode() for chunk in response.iter_bytes())
+
+
+def first(chunks: Iterator[str], whole: str) -> str:
+    """The first chunk, which is a beginning of `whole`: how an answer is cut into chunks is nobody's promise."""
+    chunk = next(chunks)
+    assert chunk and whole.startswith(chunk)
+    return chunk
 
 
 def until(condition: Callable[[], T], what: str) -> T:

@@ -40,6 +40,7 @@ def test_an_application_talks_to_agents_as_itself(server, application, echo, ali
 
 def test_after_sign_out_the_token_is_worth_nothing(server, application, echo):
     client, auth = confidential(server, application)
+    client.aip_agents.Agent.get(echo)
     token = auth.get_token().access_token
     assert client_of(server, token).aip_agents.Agent.get(echo).rid == echo
     auth.sign_out()
@@ -62,6 +63,7 @@ def test_tokens_are_refreshed_in_the_background_without_complaint(server, applic
 
 def test_a_token_lives_for_an_hour_whatever_the_clock_is_moved_to(server, application, echo):
     client, auth = confidential(server, application)
+    client.aip_agents.Agent.get(echo)
     assert auth.get_token().expires_in == 3600
     server.advance("2h")
     assert client.aip_agents.Agent.get(echo).rid == echo

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from foundry_sdk import SDKInternalError
 from foundry_sdk.v2.aip_agents.errors import SessionNotFound, SessionTraceIdAlreadyExists
-from talk import PREFIX, connect, exchanges, new_id, say, streaming, text, until
+from talk import PREFIX, connect, exchanges, first, new_id, say, streaming, text, until
 
 
 def test_chunks_arrive_while_the_answer_is_still_being_made(sessions, alice, scripted, scripted_session):
@@ -15,7 +15,7 @@ def test_chunks_arrive_while_the_answer_is_still_being_made(sessions, alice, scr
         alice, scripted, scripted_session, "hang", session_trace_id=trace, message_id=message
     ) as chunks:
         # This answer never ends, so whatever arrives has arrived before its end.
-        assert (next(chunks), next(chunks)) == ("one ", "two ")
+        assert first(chunks, "one two ")
         assert sessions.SessionTrace.get(scripted, scripted_session, trace).status == "IN_PROGRESS"
         assert exchanges(alice, scripted, scripted_session) == []
         assert sessions.get(scripted, scripted_session).metadata.message_count == 0
@@ -86,7 +86,7 @@ def test_what_is_checked_before_the_stream_is_an_ordinary_error(alice, scripted,
 
 def test_closing_the_connection_is_no_cancel(alice, scripted, scripted_session):
     with streaming(alice, scripted, scripted_session, "slow") as chunks:
-        assert next(chunks) == "one "
+        assert first(chunks, "one two ")
     kept = until(lambda: exchanges(alice, scripted, scripted_session), "the exchange is stored")
     assert kept == [("slow", "one two three four five six seven eight")]
 
@@ -94,7 +94,7 @@ def test_closing_the_connection_is_no_cancel(alice, scripted, scripted_session):
 def test_a_session_deleted_while_it_streams_breaks_the_stream(sessions, alice, scripted, scripted_session):
     with pytest.raises(httpx.RemoteProtocolError):
         with streaming(alice, scripted, scripted_session, "hang") as chunks:
-            assert next(chunks) == "one "
+            assert first(chunks, "one two ")
             sessions.delete(scripted, scripted_session)
             list(chunks)
     with pytest.raises(SessionNotFound):

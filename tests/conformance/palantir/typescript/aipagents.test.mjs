@@ -173,7 +173,7 @@ describe("Sessions", () => {
     const request = { ...text("hang"), messageId };
     const response = await Sessions.streamingContinue(client, scripted, session, request, preview);
     const chunks = chunksOf(response);
-    assert.equal((await chunks.next()).value, "one ");
+    assert.ok("one two ".startsWith((await chunks.next()).value));
     await refused(
       Sessions.blockingContinue(client, scripted, session, text("three words"), preview),
       409,

@@ -23,8 +23,8 @@ export const clientOf = (name) => createPlatformClient(base, async () => tokenOf
 
 /** Runs a command of the binary against the server; what it prints. */
 export function cli(...args) {
-  const env = { ...process.env, SEDERUNT_URL: ready.http, SEDERUNT_TOKEN: tokenOf("alice") };
-  return execFileSync(process.env.SEDERUNT_BIN, args, { env, encoding: "utf8", timeout: 30_000 });
+  const env = { ...process.env, SEDERUNT_READY_FILE: process.env.CONFORMANCE_READY };
+  return execFileSync(process.env.CONFORMANCE_BINARY, args, { env, encoding: "utf8", timeout: 30_000 });
 }
 
 /** Makes and publishes an agent from the text of its TOML file; its RID. */
@@ -33,9 +33,7 @@ export function createAgent(key, definition) {
   try {
     const path = join(folder, `${key}.toml`);
     writeFileSync(path, `key = "${key}"\n${definition}`);
-    const { rid } = JSON.parse(cli("agent", "create", path, "--json"));
-    cli("agent", "publish", key);
-    return rid;
+    return JSON.parse(cli("agent", "create", path, "--publish", "--json")).rid;
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -10,17 +10,19 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 
 const here = import.meta.dirname;
-const binary = process.env.SEDERUNT_BIN ?? join(here, "../../../../target/debug/sederunt");
+const binary = process.env.CONFORMANCE_BINARY ?? join(here, "../../../../target/debug/sederunt");
 const scheme = process.env.CONFORMANCE_SCHEME ?? "http";
 const START_LIMIT = 30_000;
 
 const folder = mkdtempSync(join(tmpdir(), "sederunt-conformance-"));
 const ready = join(folder, "ready.json");
 const script = join(here, "../script.toml");
+/** Settings of the surroundings are none of the server's. */
+const surroundings = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("SEDERUNT_")));
 const server = spawn(
   binary,
   ["dev", "--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--ready-file", ready, "--script", script],
-  { stdio: ["ignore", "ignore", "inherit"], env: { ...process.env, SEDERUNT_HTTP_DRAIN: "1s" } },
+  { stdio: ["ignore", "ignore", "inherit"], env: { ...surroundings, SEDERUNT_HTTP_DRAIN: "1s" } },
 );
 const ended = new Promise((resolve) => server.once("exit", resolve).once("error", resolve));
 
@@ -33,13 +35,13 @@ async function run() {
   }
   const tests = readdirSync(here).filter((name) => name.endsWith(".test.mjs")).map((name) => join(here, name));
   const environment = {
-    ...process.env,
+    ...surroundings,
     CONFORMANCE_READY: ready,
     CONFORMANCE_SCHEME: scheme,
-    SEDERUNT_BIN: binary,
+    CONFORMANCE_BINARY: binary,
     ...(scheme === "https" && { NODE_EXTRA_CA_CERTS: JSON.parse(readFileSync(ready, "utf8")).ca }),
   };
-  const child = spawn(process.execPath, ["--test", "--test-reporter=spec", ...tests], {
+  const child = spawn(process.execPath, ["--test", "--test-reporter=spec", "--test-timeout=60000", "--test-force-exit", ...tests], {
     stdio: "inherit",
     env: environment,
   });

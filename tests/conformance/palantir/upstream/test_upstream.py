@@ -12,7 +12,7 @@ from foundry_sdk.v2.aip_agents.errors import (
     RetryDeadlineExceeded,
     SessionExecutionFailed,
 )
-from talk import exchanges, new_id, say, streaming
+from talk import exchanges, first, new_id, say, streaming
 
 TOOLS = """
 [[tools]]
@@ -65,9 +65,9 @@ def test_chunks_are_passed_on_as_they_come(talk, alice, sessions):
     agent, session, _ = talk("slow")
     trace, message = new_id(), "one two three four"
     with streaming(alice, agent, session, message, session_trace_id=trace) as chunks:
-        assert next(chunks) == "one "
+        said = first(chunks, message)
         assert sessions.SessionTrace.get(agent, session, trace).status == "IN_PROGRESS"
-        assert "one " + "".join(chunks) == message
+        assert said + "".join(chunks) == message
     assert exchanges(alice, agent, session) == [(message, message)]
 
 
