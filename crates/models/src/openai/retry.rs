@@ -34,11 +34,12 @@ impl Retries {
             return Err(fault);
         }
         if self.made >= self.most {
-            return Err(FaultKind::RetriesUsedUp.with(format!(
-                "{} attempts; the last: {}",
-                self.made + 1,
-                said(&fault)
-            )));
+            // A limit that lasts is told as the limit: slowing down helps, repeating does not.
+            let kind = match fault.kind {
+                FaultKind::RateLimited => FaultKind::RateLimited,
+                _ => FaultKind::RetriesUsedUp,
+            };
+            return Err(kind.with(format!("{} attempts; the last: {}", self.made + 1, said(&fault))));
         }
         let backoff = FIRST_WAIT.saturating_mul(1 << self.made.min(8)).min(MAX_BACKOFF);
         let wait = asked.map_or_else(|| spread(backoff, chance), |asked| asked.min(MAX_ASKED));
@@ -98,7 +99,16 @@ mod tests {
         let mut asked = |secs| retries.next(limited(Some(Duration::from_secs(secs))), &chance);
         assert_eq!(asked(3), Ok(Duration::from_secs(3)));
         assert_eq!(asked(3600), Ok(MAX_ASKED));
-        assert_eq!(asked(1).unwrap_err().kind, FaultKind::RetriesUsedUp);
+        assert_eq!(asked(1).unwrap_err().kind, FaultKind::RateLimited);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_stays_away_uses_the_retries_up() {
+        let chance = SeededChance::new(1);
+        let mut retries = retries(1);
+        let away = || Failure { fault: FaultKind::Unavailable.with("d"), again: true, asked: None };
+        assert!(retries.next(away(), &chance).is_ok());
+        assert_eq!(retries.next(away(), &chance).unwrap_err().kind, FaultKind::RetriesUsedUp);
     }
 
     #[tokio::test(start_paused = true)]

@@ -282,9 +282,11 @@ async fn a_rate_limit_that_passes_is_not_noticed() {
 }
 
 #[tokio::test]
-async fn a_rate_limit_that_stays_uses_the_retries_up() {
-    let server = Server::start([refuses(429, "{}"), refuses(429, "{}"), refuses(429, "{}")]).await;
+async fn a_rate_limit_that_stays_is_told_and_an_absence_that_stays_uses_the_retries_up() {
+    let server = Server::start([refuses(503, "{}"), refuses(503, "{}"), refuses(503, "{}")]).await;
     assert_eq!(fault(server.settings()).await.1.kind, FaultKind::RetriesUsedUp);
+    let server = Server::start([refuses(429, "{}"), refuses(429, "{}"), refuses(429, "{}")]).await;
+    assert_eq!(fault(server.settings()).await.1.kind, FaultKind::RateLimited);
     assert_eq!(server.times_asked(), 3);
 
     let server = Server::start([refuses(429, "{}")]).await;
