@@ -40,6 +40,8 @@ pub struct Worker {
     pub api: Api,
     pub chance: Chance,
     pub left: Left,
+    /// Whether most of its streams are slow: a crash finds them half-way. The others find the crash between two steps.
+    pub slow: bool,
     /// Set just before the server is killed: what breaks earlier is a fault.
     pub killed: Arc<AtomicBool>,
 }
@@ -159,9 +161,9 @@ impl Worker {
         Ok(())
     }
 
-    /// Something to say: most streams are slow, so that a crash finds many of them under way.
+    /// Something to say.
     fn exchange(&mut self, stream: bool) -> Exchange {
-        let (pace, words) = match stream && self.chance.percent(70) {
+        let (pace, words) = match stream && self.slow && self.chance.percent(70) {
             true => ("slow", 2 + self.chance.below(SLOW_WORDS)),
             false => ("quick", 1 + self.chance.below(5)),
         };

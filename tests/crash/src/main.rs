@@ -123,9 +123,9 @@ fn api(server: &Server) -> Result<Api> {
 async fn load(server: Server, lefts: Vec<Left>, chance: &mut Chance, length: Duration) -> Result<(Vec<Left>, Instant)> {
     let killed = Arc::new(AtomicBool::new(false));
     let mut workers = JoinSet::new();
-    for left in lefts {
+    for (number, left) in lefts.into_iter().enumerate() {
         let chance = Chance::new(chance.number());
-        let worker = Worker { api: api(&server)?, chance, left, killed: killed.clone() };
+        let worker = Worker { api: api(&server)?, chance, left, slow: number % 2 == 0, killed: killed.clone() };
         workers.spawn(worker.run(server.address));
     }
     tokio::time::sleep(length).await;
