@@ -49,10 +49,13 @@ fn dispatch() -> Result<bool> {
         ("install-python", [version]) => install::python(version),
         ("install-typescript", []) => install::typescript(),
         ("crash" | "bench", arguments) => {
-            let package = format!("sederunt-{command}");
-            let status =
-                Command::new("cargo").args(["run", "--release", "-p", &package, "--"]).args(arguments).status()?;
-            Ok(status.success())
+            let program = format!("sederunt-{command}");
+            // The program starts the server that lies beside it, so both are built.
+            let build = ["build", "--release", "--locked", "-p", "sederunt", "-p", &program];
+            if !Command::new("cargo").args(build).status()?.success() {
+                return Ok(false);
+            }
+            Ok(Command::new(format!("target/release/{program}")).args(arguments).status()?.success())
         }
         _ => bail!("unknown command\n{USAGE}"),
     }

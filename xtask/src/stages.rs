@@ -171,6 +171,15 @@ pub const ALL: &[Stage] = &[
         env: &[("CONFORMANCE_SCHEME", "http")],
         limit: minutes(10),
     },
+    Stage {
+        name: "crash",
+        about: "what was acknowledged is there after kill -9, and nothing happened twice",
+        needs: &["build"],
+        // The server is built for debugging here; the half second of a release is for `cargo xtask crash`.
+        command: &["cargo", "run", "--locked", "-p", "sederunt-crash", "--", "--rounds", "3", "--ready-within", "3000"],
+        env: &[],
+        limit: minutes(10),
+    },
 ];
 
 /// Runs the named stages and what they need, or all; prints a line for each and the sum. Whether all passed.
