@@ -45,7 +45,7 @@ pub(super) struct NewVersion {
 }
 
 impl NewVersion {
-    fn read(self, path: &str) -> Result<(Option<Definition>, Save), Refusal> {
+    fn read(self, path: &str) -> Result<Read, Refusal> {
         let definition = self.definition.map(|value| {
             definition::read(value).map_err(|wrong| {
                 let path = std::iter::once(path).chain(wrong.path.iter().map(String::as_str));
@@ -115,7 +115,12 @@ pub(super) async fn list(
     let next = found.last().filter(|_| found.len() == limit as usize).map(|agent| agent.key.clone());
     let mut agents = Vec::with_capacity(found.len());
     for agent in found {
-        agents.push(shown(&control, agent).await?);
+        match shown(&control, agent).await {
+            Ok(agent) => agents.push(agent),
+            // Deleted since the list was read.
+            Err(Error::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok(Json(Agents { agents, next }))
 }
@@ -125,9 +130,8 @@ pub(super) async fn create(
     Admin(caller): Admin,
     Sent(body): Sent<Create>,
 ) -> Result<(StatusCode, Json<Shown>), Refusal> {
-    let (first, rest) = versions_of(body.definition, body.publish, body.versions)?;
+    let ((definition, save), rest) = versions_of(body.definition, body.publish, body.versions)?;
     let id = body.id.as_deref().map(|text| id_in(text).ok_or_else(|| not_an_id(text))).transpose()?;
-    let (definition, save) = first;
     let new = NewAgent { key: body.key, id, definition, save, extra: Default::default() };
     let agents = control.app().agents();
     let (mut agent, _) = agents.create(&caller, new).await?;
@@ -211,14 +215,15 @@ pub(super) async fn find(control: &Control, caller: &Caller, name: &str) -> Resu
     }
 }
 
-type Read = (Definition, Save);
+/// A version that was read: what it runs, if it says so, and what it is.
+type Read = (Option<Definition>, Save);
 
 /// The definitions of an agent to be made: its first, and those after it.
 fn versions_of(
     definition: Option<Value>,
     publish: bool,
     versions: Vec<NewVersion>,
-) -> Result<(Read, Vec<(Option<Definition>, Save)>), Refusal> {
+) -> Result<((Definition, Save), Vec<Read>), Refusal> {
     let hint = "send either 'definition' (and 'publish'), or a list of 'versions', oldest first";
     let versions = match (definition, versions) {
         (Some(definition), none) if none.is_empty() => {

@@ -3,7 +3,6 @@
 
 use std::convert::Infallible;
 
-use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -22,7 +21,7 @@ pub(super) fn answer(turn: TurnId, parts: PartReader) -> Response {
         Some((event("part", &part), parts))
     });
     let events = first.chain(rest).map(Ok::<Bytes, Infallible>).map(|event| event.map_err(|never| match never {}));
-    let mut response = Response::new(Body::from(stream_body(events.boxed())));
+    let mut response = Response::new(stream_body(events.boxed()));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

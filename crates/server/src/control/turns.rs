@@ -10,7 +10,6 @@ use sederunt_core::clock::Time;
 use sederunt_core::error::Error;
 use sederunt_core::id::TurnId;
 use sederunt_core::part::Part;
-use sederunt_core::store::TurnRecord;
 use sederunt_core::turn::{NewTurn, OnDisconnect, OnFailure, TurnState};
 use serde::{Deserialize, Serialize};
 
@@ -90,8 +89,10 @@ pub(super) async fn start(
     match started.read().filter(|_| body.stream) {
         Some(parts) => Ok(stream::answer(started.turn().id, parts)),
         None => {
-            let record = turns.outcome(&started).await?;
-            Ok((StatusCode::CREATED, Json(TurnView::from(TurnRecord::clone(&record)))).into_response())
+            turns.outcome(&started).await?;
+            // Read again: only the store knows the numbers that the items were given.
+            let turn = whole(&control, &caller, started.turn().id).await?;
+            Ok((StatusCode::CREATED, Json(turn)).into_response())
         }
     }
 }
@@ -149,8 +150,8 @@ pub(super) async fn cancel(
     Named(turn): Named,
 ) -> Result<Json<TurnView>, Refusal> {
     let turn = control.app().turns().any(&caller, id(&turn)?).await?.turn;
-    let record = control.app().turns().cancel_any(&caller, turn.id).await?;
-    Ok(Json(TurnView::from(TurnRecord::clone(&record))))
+    control.app().turns().cancel_any(&caller, turn.id).await?;
+    Ok(Json(whole(&control, &caller, turn.id).await?))
 }
 
 /// A turn with its items: those that it has made so far, if it runs here.
