@@ -22,7 +22,9 @@ class Server:
         self._folder = tempfile.TemporaryDirectory(prefix="sederunt-conformance-")
         self._arguments = arguments
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("SEDERUNT_")}
-        self._environment = inherited | {"SEDERUNT_HTTP_DRAIN": "1s"} | (environment or {})
+        # The root that `dev` makes is kept, so that a run trusts one; not in the home of whoever runs this.
+        ours = {"SEDERUNT_HTTP_DRAIN": "1s", "XDG_STATE_HOME": str(ROOT / "target/xtask/state")}
+        self._environment = inherited | ours | (environment or {})
 
     def __enter__(self) -> "Server":
         self._ready = ready = Path(self._folder.name) / "ready.json"

@@ -1,7 +1,7 @@
 """Application variables: what a turn may bring, what it takes if it brings none, what the agent changes."""
 
 import pytest
-from foundry_sdk.v2.aip_agents.errors import InvalidParameter, InvalidParameterType
+from foundry_sdk.v2.aip_agents.errors import InvalidParameter, InvalidParameterType, SessionExecutionFailed
 from talk import exchanges, say, streaming, text
 
 SET = {
@@ -81,12 +81,21 @@ def test_a_value_of_the_other_kind_is_refused(alice, pumps, pump_session, name, 
     assert exchanges(alice, pumps, pump_session) == []
 
 
-def test_only_what_the_agent_may_change_and_did_change_is_reported(sessions, alice, pumps, pump_session):
-    result = say(alice, pumps, pump_session, "change all")
+def test_what_the_agent_changes_is_reported_and_what_stays_is_not(sessions, alice, pumps, pump_session):
+    inputs = {"site": string("West"), "lastSite": string("East")}
+    result = say(alice, pumps, pump_session, "change all", parameter_inputs=inputs)
     assert {name: (update.type, update.value) for name, update in result.parameter_updates.items()} == {
         "lastSite": ("string", "South")
     }
     assert sessions.Content.get(pumps, pump_session).exchanges[0].result == result
+    same = say(alice, pumps, pump_session, "change all", parameter_inputs={"lastSite": string("South")})
+    assert same.parameter_updates == {}
+
+
+def test_an_agent_does_not_change_what_it_may_only_read(alice, pumps, pump_session):
+    with pytest.raises(SessionExecutionFailed):
+        say(alice, pumps, pump_session, "change what may only be read")
+    assert exchanges(alice, pumps, pump_session) == []
 
 
 def test_a_changed_object_set_is_reported_by_its_rid(alice, pumps, pump_session):

@@ -22,7 +22,10 @@ const surroundings = Object.fromEntries(Object.entries(process.env).filter(([nam
 const server = spawn(
   binary,
   ["dev", "--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--ready-file", ready, "--script", script],
-  { stdio: ["ignore", "ignore", "inherit"], env: { ...surroundings, SEDERUNT_HTTP_DRAIN: "1s" } },
+  {
+    stdio: ["ignore", "ignore", "inherit"],
+    env: { ...surroundings, SEDERUNT_HTTP_DRAIN: "1s", XDG_STATE_HOME: join(here, "../../../../target/xtask/state") },
+  },
 );
 const ended = new Promise((resolve) => server.once("exit", resolve).once("error", resolve));
 
