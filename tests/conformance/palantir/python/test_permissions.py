@@ -11,6 +11,7 @@ from foundry_sdk.v2.aip_agents.errors import (
     CreateSessionPermissionDenied,
     DeleteSessionPermissionDenied,
     GetRagContextForSessionPermissionDenied,
+    ListSessionsForAgentsPermissionDenied,
     StreamingContinueSessionPermissionDenied,
     UpdateSessionTitlePermissionDenied,
 )
@@ -74,6 +75,15 @@ def test_what_a_reader_may_not_do_has_the_operations_own_error(key_with, session
     assert sessions.get(echo, session).metadata.message_count == 0
 
 
+def test_a_key_that_may_not_list_is_told_so(key_with, echo):
+    agents, _ = key_with("read_agents", "create_sessions", "talk")
+    with pytest.raises(ListSessionsForAgentsPermissionDenied) as refused:
+        agents.all_sessions()
+    assert refused.value.parameters == {}
+    with pytest.raises(PermissionDeniedError):
+        agents.Session.list(echo)
+
+
 def test_a_key_for_one_agent_knows_of_no_other(server, key_with, sessions, alice, echo):
     support = server.agent("support")
     elsewhere = sessions.create(support).rid
@@ -90,6 +100,11 @@ def test_a_key_for_one_agent_knows_of_no_other(server, key_with, sessions, alice
         lambda: agents.Session.list(support),
         lambda: agents.Session.get(support, elsewhere),
         lambda: agents.Session.Content.get(support, elsewhere),
+        lambda: agents.Session.SessionTrace.get(support, elsewhere, new_id()),
+        lambda: agents.Session.blocking_continue(support, elsewhere, user_input=text("x"), parameter_inputs={}),
+        lambda: agents.Session.rag_context(support, elsewhere, user_input=text("x"), parameter_inputs={}),
+        lambda: agents.Session.cancel(support, elsewhere, message_id=new_id()),
+        lambda: agents.Session.update_title(support, elsewhere, title="x"),
         lambda: agents.Session.delete(support, elsewhere),
     ):
         with pytest.raises(AgentNotFound) as refused:
