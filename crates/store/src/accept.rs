@@ -13,11 +13,11 @@ use crate::sessions::remember;
 use crate::{SqlStore, TRIES};
 
 const AGENT: &str = "select 1 from agents where tenant = $1 and id = $2 and enabled = 1 and deleted is null";
-const ENTER: &str = "update sessions set running = running + 1, accessed = $3 where tenant = $1 and id = $2 \
+pub(crate) const ENTER: &str = "update sessions set running = running + 1, accessed = $3 where tenant = $1 and id = $2 \
      and deleted is null and enabled = 1 and (running > 0 or expires is null or expires > $3) \
      and exists (select 1 from agents a where a.tenant = $1 and a.id = sessions.agent and a.enabled = 1 \
      and a.deleted is null)";
-const HOLD: &str = "insert into leases (tenant, lane, node, token, beat, turn, agent) \
+pub(crate) const HOLD: &str = "insert into leases (tenant, lane, node, token, beat, turn, agent) \
      values ($1, $2, $3, $4, 0, $5, $6) on conflict do nothing";
 const HELD: &str = "select 1 from leases where tenant = $1 and lane = $2";
 
@@ -37,9 +37,9 @@ macro_rules! insert_turn {
     };
 }
 const INSERT_ROOT: &str = insert_turn!("null", "0", "true");
-const INSERT_AT_HEAD: &str =
+pub(crate) const INSERT_AT_HEAD: &str =
     insert_turn!("(select last_turn from sessions where tenant = $1 and id = $3)", "0", "true");
-const INSERT_AFTER: &str = insert_turn!(
+pub(crate) const INSERT_AFTER: &str = insert_turn!(
     "$19",
     "(select case when p.session = $3 then 0 else 1 end from turns p where p.tenant = $1 and p.id = $19)",
     "exists (select 1 from turns p where p.tenant = $1 and p.id = $19 and p.kept = 1 and (p.session is null \
@@ -51,10 +51,10 @@ pub(crate) const TAKE_WAITING: &str = "delete from waiting where tenant = $1 and
 
 impl SqlStore {
     pub(crate) async fn accept(&self, accept: &Accept) -> Result<Keyed<Option<TurnId>>> {
-        let steps = steps(accept)?;
-        let insert = steps.iter().position(|step| step.guard == Some(Guard::Row)).unwrap_or_default();
         for _ in 0..TRIES {
-            match self.driver.transact(steps.clone()).await? {
+            let steps = steps(accept)?;
+            let insert = steps.iter().position(|step| step.guard == Some(Guard::Row)).unwrap_or_default();
+            match self.driver.transact(steps).await? {
                 Outcome::Done(mut rows) => {
                     let row = rows.get_mut(insert).and_then(Vec::pop).unwrap_or_default();
                     return Columns::of("turns", row).maybe_parsed().map(Keyed::Applied);

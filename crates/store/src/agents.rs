@@ -18,10 +18,10 @@ const INSERT_COUNT: &str =
     "insert into counts (tenant, agent, shard, sessions) values ($1, $2, 0, 0) on conflict do nothing";
 const INSERT_VERSION: &str = "insert into agent_versions (tenant, agent, ordinal, major, minor, published, draft, \
      created, definition) values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing";
-const UPDATE: &str = "update agents set enabled = $3, updated = $4, ordinal = $5, latest = $6, published = $7, \
+pub(crate) const UPDATE: &str = "update agents set enabled = $3, updated = $4, ordinal = $5, latest = $6, published = $7, \
      revision = $8, extra = $9 where tenant = $1 and id = $2 and revision = $8 - 1 and deleted is null";
-const HIDE: &str = "update agents set deleted = $3 where tenant = $1 and id = $2 and deleted is null";
-const RELEASE: &str = "delete from leases where tenant = $1 and agent = $2";
+pub(crate) const HIDE: &str = "update agents set deleted = $3 where tenant = $1 and id = $2 and deleted is null";
+pub(crate) const RELEASE: &str = "delete from leases where tenant = $1 and agent = $2";
 
 const BY_ID: &str =
     concat!("select ", agent_columns!(), " from agents a where a.tenant = $1 and a.id = $2 and a.deleted is null");
@@ -47,7 +47,7 @@ macro_rules! version_where {
 const VERSION: &str = version_where!("v.ordinal = $3");
 const VERSION_BY_LABEL: &str = version_where!("v.major = $3 and v.minor = $4 order by v.ordinal desc limit 1");
 const VERSION_PUBLISHED: &str = version_where!("v.ordinal = a.published");
-const VERSION_LATEST: &str = version_where!("v.ordinal = a.latest");
+pub(crate) const VERSION_LATEST: &str = version_where!("v.ordinal = a.latest");
 pub(crate) const VERSIONS: &str = version_where!("v.ordinal < $3 order by v.ordinal desc limit $4");
 
 /// The counter less those whose time is over: what is due is an indexed handful until the sweeper takes it.

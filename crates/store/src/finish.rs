@@ -13,15 +13,17 @@ use crate::driver::{Guard, Outcome, Step, params};
 use crate::rows::{self, json, turn_columns};
 use crate::walk::{DRAW, LEAVE};
 
-const RELEASE: &str = "delete from leases where tenant = $1 and lane = $2 and node = $3 and token = $4 and turn = $5";
+pub(crate) const RELEASE: &str =
+    "delete from leases where tenant = $1 and lane = $2 and node = $3 and token = $4 and turn = $5";
 const APPEND_PARTS: &str = "insert into parts (tenant, turn, first, last, body) values ($1, $2, $3, $4, $5) \
      on conflict do nothing";
-const APPEND_PARTS_FENCED: &str = "insert into parts (tenant, turn, first, last, body) \
+pub(crate) const APPEND_PARTS_FENCED: &str = "insert into parts (tenant, turn, first, last, body) \
      select l.tenant, l.turn, $6, $7, $8 from leases l \
      where l.tenant = $1 and l.lane = $2 and l.node = $3 and l.token = $4 and l.turn = $5 on conflict do nothing";
 const HELD: &str = "select 1 from leases where tenant = $1 and lane = $2 and node = $3 and token = $4 and turn = $5";
 const DROP_PARTS: &str = "delete from parts where tenant = $1 and turn = $2";
-const LEAVE_SESSION: &str = "update sessions set running = running - 1, accessed = $3 where tenant = $1 and id = $2";
+pub(crate) const LEAVE_SESSION: &str =
+    "update sessions set running = running - 1, accessed = $3 where tenant = $1 and id = $2";
 
 macro_rules! end {
     ($kept:literal) => {
@@ -35,13 +37,13 @@ macro_rules! end {
 }
 const END: &str = end!("");
 const END_KEPT_ALONE: &str = end!(", kept = 1");
-const END_KEPT: &str = end!(
+pub(crate) const END_KEPT: &str = end!(
     ", kept = 1, number = (select s.kept + 1 from sessions s where s.tenant = $1 and s.id = t.session), \
      first_item = (select s.items + 1 from sessions s where s.tenant = $1 and s.id = t.session)"
 );
 
 /// A time to live that would end after the last moment ends at it.
-const KEEP: &str = "update sessions set running = running - 1, kept = kept + 1, last_turn = $3, \
+pub(crate) const KEEP: &str = "update sessions set running = running - 1, kept = kept + 1, last_turn = $3, \
      turns = turns + (select case when t.kind = 'message' then 1 else 0 end from turns t where t.tenant = $1 and t.id = $3), \
      items = items + (select t.items from turns t where t.tenant = $1 and t.id = $3), \
      updated = $4, accessed = $4, \

@@ -27,7 +27,7 @@ const PUT: &str = concat!(
 );
 const BY_ID: &str = concat!("select ", credential_columns!(), " from credentials where id = $1");
 const REVOKE: &str = "update credentials set revoked = $2 where id = $1 and revoked is null";
-const REVOKE_FAMILY: &str = "update credentials set revoked = $2 where family = $1 and revoked is null";
+pub(crate) const REVOKE_FAMILY: &str = "update credentials set revoked = $2 where family = $1 and revoked is null";
 pub(crate) const API_KEYS: &str = concat!(
     "select ",
     credential_columns!(),

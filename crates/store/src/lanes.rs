@@ -14,16 +14,16 @@ use crate::accept::TAKE_WAITING;
 use crate::driver::{Guard, Outcome, Row, Step, params};
 use crate::rows::Columns;
 
-const ENQUEUE: &str = "insert into waiting (tenant, lane, id, node, input, until) select $1, $2, $3, $4, $5, $6 \
+pub(crate) const ENQUEUE: &str = "insert into waiting (tenant, lane, id, node, input, until) select $1, $2, $3, $4, $5, $6 \
      where (select count(*) from waiting w where w.tenant = $1 and w.lane = $2) < $7 on conflict do nothing";
 const WAITS: &str = "select 1 from waiting where tenant = $1 and lane = $2 and id = $3";
 pub(crate) const FIRST: &str = "select id, tenant, lane, node, input, until from waiting \
      where tenant = $1 and lane = $2 and until > $3 order by id limit 1";
 const CLEAR: &str = "delete from waiting where tenant = $1 and lane = $2 returning id";
-const RENEW: &str = "update leases set beat = beat + 1 where node = $1 returning 1";
+pub(crate) const RENEW: &str = "update leases set beat = beat + 1 where node = $1 returning 1";
 pub(crate) const OF_OTHERS: &str =
     "select tenant, lane, node, token, beat, turn from leases where node < $1 or node > $1 limit $2";
-const TAKE_OVER: &str = "update leases set node = $6, token = $7, beat = 0 \
+pub(crate) const TAKE_OVER: &str = "update leases set node = $6, token = $7, beat = 0 \
      where tenant = $1 and lane = $2 and node = $3 and token = $4 and beat = $5";
 const HOLDER: &str = "select node, token from leases where tenant = $1 and lane = $2";
 

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use crate::{agents, identity, lanes, migrations, sessions, system, turns, walk};
+use crate::{accept, agents, finish, identity, lanes, migrations, sessions, system, turns, walk};
 
 /// The plan of a statement, as SQLite tells it.
 fn plan(database: &Connection, sql: &str) -> Vec<String> {
@@ -69,11 +69,54 @@ fn the_sweeper_goes_agent_by_agent() {
 }
 
 #[test]
-fn a_turn_and_a_session_are_found_by_their_keys() {
+fn every_other_statement_finds_its_rows_by_a_key() {
     let database = database();
-    for sql in [sessions::BY_ID, sessions::BY_KEY, turns::BY_ID, turns::BY_ALIAS, turns::LINE] {
-        let text = plan(&database, sql).join("\n");
-        let searches = text.matches("SEARCH").count();
-        assert!(searches > 0 && !text.contains("SCAN s") && !text.contains("SCAN t"), "{sql}\n{text}");
+    let statements = [
+        accept::ENTER,
+        accept::HOLD,
+        accept::INSERT_AT_HEAD,
+        accept::INSERT_AFTER,
+        agents::UPDATE,
+        agents::VERSION_LATEST,
+        finish::RELEASE,
+        finish::APPEND_PARTS_FENCED,
+        finish::END_KEPT,
+        finish::KEEP,
+        finish::LEAVE_SESSION,
+        identity::REVOKE_FAMILY,
+        lanes::ENQUEUE,
+        lanes::RENEW,
+        lanes::TAKE_OVER,
+        sessions::BY_ID,
+        sessions::BY_KEY,
+        sessions::COUNT_UP,
+        sessions::COUNT_DOWN,
+        sessions::HIDE,
+        sessions::PATCH_AND_MOVE,
+        sessions::RELEASE,
+        system::COUNT_OFF,
+        system::EXPIRE,
+        system::FORGET,
+        system::REMOVE_MASKS,
+        system::REMOVE_SESSION,
+        system::TRIM,
+        turns::BY_ID,
+        turns::BY_ALIAS,
+        walk::DRAW,
+        walk::LEAVE,
+    ];
+    for sql in statements {
+        let plan = plan(&database, sql);
+        let scans = plan.iter().filter(|line| line.starts_with("SCAN") && !line.contains("CONSTANT ROW"));
+        assert_eq!(scans.count(), 0, "{sql}\n{}", plan.join("\n"));
+    }
+}
+
+#[test]
+fn a_line_is_followed_from_key_to_key() {
+    for sql in [turns::LINE, turns::LINE_ITEMS] {
+        let plan = plan(&database(), sql);
+        let scans = plan.iter().filter(|line| line.starts_with("SCAN") && *line != "SCAN line");
+        assert_eq!(scans.count(), 0, "{}", plan.join("\n"));
     }
 }

@@ -22,14 +22,15 @@ const INSERT: &str = "insert into sessions (tenant, id, key, agent, version, own
      select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16, 0, 0, 0, 0, null, $17, h.seq \
      from agents a join heads h on h.tenant = a.tenant and h.owner = $6 and h.shard = 0 \
      where a.tenant = $1 and a.id = $4 and a.enabled = 1 and a.deleted is null on conflict do nothing";
-const COUNT_UP: &str = "update counts set sessions = sessions + 1 where tenant = $1 and agent = $2 and shard = 0";
-const COUNT_DOWN: &str = "update counts set sessions = sessions - 1 where tenant = $1 and shard = 0 \
+pub(crate) const COUNT_UP: &str =
+    "update counts set sessions = sessions + 1 where tenant = $1 and agent = $2 and shard = 0";
+pub(crate) const COUNT_DOWN: &str = "update counts set sessions = sessions - 1 where tenant = $1 and shard = 0 \
      and agent = (select agent from sessions where tenant = $1 and id = $2)";
-const HIDE: &str = "update sessions set deleted = $3 where tenant = $1 and id = $2 and deleted is null \
+pub(crate) const HIDE: &str = "update sessions set deleted = $3 where tenant = $1 and id = $2 and deleted is null \
      and exists (select 1 from agents a where a.tenant = $1 and a.id = sessions.agent and a.deleted is null)";
 const HIDE_EXPIRED: &str = "update sessions set deleted = $3 where tenant = $1 and id = $2 and deleted is null \
      and running = 0 and expires <= $3";
-const RELEASE: &str = "delete from leases where tenant = $1 and lane in \
+pub(crate) const RELEASE: &str = "delete from leases where tenant = $1 and lane in \
      (select lane from turns where tenant = $1 and session = $2 and ended is null)";
 const CLEAR_QUEUE: &str = "delete from waiting where tenant = $1 and lane = $2";
 pub(crate) const REMEMBER: &str = "insert into request_keys (tenant, scope, key, body, object, at) \
@@ -51,7 +52,7 @@ macro_rules! patch {
     };
 }
 const PATCH: &str = patch!("");
-const PATCH_AND_MOVE: &str = patch!(
+pub(crate) const PATCH_AND_MOVE: &str = patch!(
     ", updated = $7, seq = (select h.seq from heads h where h.tenant = $1 and h.owner = s.owner and h.shard = 0)"
 );
 
@@ -92,16 +93,8 @@ pub(crate) const BY_AGENT: &str = by_created!(" and s.agent = $9 order by s.crea
 #[async_trait]
 impl SessionStore for SqlStore {
     async fn insert_session(&self, session: &Session, request: Option<&RequestKey>) -> Result<Keyed<()>> {
-        let tenant = session.tenant.as_str();
-        let mut steps = Vec::with_capacity(4);
-        steps.extend(request.map(|request| remember(&session.tenant, request, session.id)));
-        steps.extend([
-            Step::any(DRAW_FIRST, params![tenant, session.owner.as_str()]),
-            Step::guarded(Guard::Row, INSERT, insert_params(session)?),
-            Step::any(COUNT_UP, params![tenant, session.agent.to_string()]),
-        ]);
         for _ in 0..TRIES {
-            match self.driver.transact(steps.clone()).await? {
+            match self.driver.transact(insertion(session, request)?).await? {
                 Outcome::Done(_) => return Ok(Keyed::Applied(())),
                 Outcome::Missed(Guard::Request) => {
                     if let Some(found) = self.replayed(&session.tenant, request, session.id).await? {
@@ -180,11 +173,10 @@ impl SessionStore for SqlStore {
         now: Time,
         request: Option<&RequestKey>,
     ) -> Result<bool> {
-        let mut steps = Vec::with_capacity(5);
-        steps.extend(request.map(|request| remember(tenant, request, session)));
-        steps.extend(hide(tenant, session, now, HIDE));
         for _ in 0..TRIES {
-            match self.driver.transact(steps.clone()).await? {
+            let remembered = request.map(|request| remember(tenant, request, session));
+            let steps = remembered.into_iter().chain(hide(tenant, session, now, HIDE)).collect();
+            match self.driver.transact(steps).await? {
                 Outcome::Done(_) => return Ok(true),
                 Outcome::Missed(Guard::Request) => {
                     if self.replayed::<()>(tenant, request, session).await?.is_some() {
@@ -290,6 +282,19 @@ pub(crate) fn remember(tenant: &TenantId, request: &RequestKey, object: impl ToS
         request.at.nanos(),
     ];
     Step::guarded(Guard::Request, REMEMBER, params)
+}
+
+/// The steps that add a session.
+fn insertion(session: &Session, request: Option<&RequestKey>) -> Result<Vec<Step>> {
+    let tenant = session.tenant.as_str();
+    let mut steps = Vec::with_capacity(4);
+    steps.extend(request.map(|request| remember(&session.tenant, request, session.id)));
+    steps.extend([
+        Step::any(DRAW_FIRST, params![tenant, session.owner.as_str()]),
+        Step::guarded(Guard::Row, INSERT, insert_params(session)?),
+        Step::any(COUNT_UP, params![tenant, session.agent.to_string()]),
+    ]);
+    Ok(steps)
 }
 
 fn insert_params(session: &Session) -> Result<Params> {

@@ -25,14 +25,15 @@ const FORSAKEN: Duration = Duration::from_secs(60);
 /// Agent by agent, which `cross join` holds SQLite to: there are few, and each finds what is due by its index.
 pub(crate) const DUE: &str = "select s.tenant, s.id, s.agent, s.expires, s.running from agents a cross join sessions s \
      where s.tenant = a.tenant and s.agent = a.id and s.due <= $1 and s.deleted is null and s.due is not null limit $2";
-const EXPIRE: &str = "update sessions set deleted = $3 where tenant = $1 and id = $2 and deleted is null \
+pub(crate) const EXPIRE: &str = "update sessions set deleted = $3 where tenant = $1 and id = $2 and deleted is null \
      and running = 0 and expires <= $3";
-const COUNT_OFF: &str = "update counts set sessions = sessions - $3 where tenant = $1 and agent = $2 and shard = 0";
+pub(crate) const COUNT_OFF: &str =
+    "update counts set sessions = sessions - $3 where tenant = $1 and agent = $2 and shard = 0";
 const PUT_OFF: &str = "update sessions set due = $3 where tenant = $1 and id = $2 and deleted is null";
 
 pub(crate) const OF_HIDDEN_AGENTS: &str = "select s.tenant, s.id from agents a cross join sessions s \
      where a.deleted is not null and s.tenant = a.tenant and s.agent = a.id and s.deleted is null limit $1";
-const HIDE: &str = "update sessions set deleted = $3 where tenant = $1 and id = $2 and deleted is null";
+pub(crate) const HIDE: &str = "update sessions set deleted = $3 where tenant = $1 and id = $2 and deleted is null";
 pub(crate) const EMPTY_AGENTS: &str = "select a.tenant, a.id from agents a where a.deleted is not null \
      and not exists (select 1 from sessions s where s.tenant = a.tenant and s.agent = a.id and s.deleted is null) \
      limit $1";
@@ -45,19 +46,19 @@ pub(crate) const HIDDEN: &str = "select s.tenant, s.id from sessions s where s.d
      (select 1 from turns t join turns c on c.tenant = t.tenant and c.parent = t.id and c.elsewhere = 1 \
      where t.tenant = s.tenant and t.session = s.id) limit $1";
 const TURNS: &str = "select id from turns where tenant = $1 and session = $2 limit $3";
-const REMOVE_MASKS: &str = "delete from item_masks where tenant = $1 \
+pub(crate) const REMOVE_MASKS: &str = "delete from item_masks where tenant = $1 \
      and item in (select id from items where tenant = $1 and turn = $2)";
 const REMOVE_ITEMS: &str = "delete from items where tenant = $1 and turn = $2";
 const REMOVE_PARTS: &str = "delete from parts where tenant = $1 and turn = $2";
 const REMOVE_TURN: &str = "delete from turns where tenant = $1 and id = $2";
 const REMOVE_METADATA: &str = "delete from session_metadata where tenant = $1 and session = $2";
-const REMOVE_SESSION: &str = "delete from sessions where tenant = $1 and id = $2 and deleted is not null";
+pub(crate) const REMOVE_SESSION: &str = "delete from sessions where tenant = $1 and id = $2 and deleted is not null";
 
 pub(crate) const LEFT: &str = "select tenant, owner, client, updated, session, left_seq from moved \
      where at < $1 order by at limit $2";
-const FORGET: &str = "delete from moved where tenant = $1 and owner = $2 and client = $3 and updated = $4 \
+pub(crate) const FORGET: &str = "delete from moved where tenant = $1 and owner = $2 and client = $3 and updated = $4 \
      and session = $5 and left_seq = $6";
-const TRIM: &str = "update heads set trimmed = case when trimmed > $3 then trimmed else $3 end \
+pub(crate) const TRIM: &str = "update heads set trimmed = case when trimmed > $3 then trimmed else $3 end \
      where tenant = $1 and owner = $2 and shard = 0";
 
 pub(crate) const OLD_REQUESTS: &str = "delete from request_keys where (tenant, scope, key) in \

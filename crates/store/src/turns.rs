@@ -71,7 +71,7 @@ macro_rules! line {
     };
 }
 pub(crate) const LINE: &str = line!(turn_columns!("t."), "order by line.depth desc");
-const LINE_ITEMS: &str = line!(
+pub(crate) const LINE_ITEMS: &str = line!(
     item_columns!(),
     "join items i on i.tenant = t.tenant and i.turn = t.id where not exists (select 1 from item_masks m \
      where m.tenant = $1 and m.item = i.id and m.session in ('', $4)) order by line.depth desc"

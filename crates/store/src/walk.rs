@@ -4,9 +4,11 @@
 //! they stood; those that have moved since are found in the log of left positions, at the place that they held at the
 //! mark. Both runs start at the cursor and hold at most a page, so that a page costs the same wherever it is.
 
+use std::cmp::Reverse;
+
 use sederunt_core::clock::Time;
 use sederunt_core::error::Reason;
-use sederunt_core::id::AgentId;
+use sederunt_core::id::{AgentId, UserId};
 use sederunt_core::page::{Page, Position, Walk};
 use sederunt_core::session::{Session, SessionFilter};
 use sederunt_core::{Error, Result};
@@ -82,6 +84,51 @@ const START: (i64, &str) = (i64::MAX, "~");
 /// The most clients of one owner that a list without a client gathers.
 const CLIENTS: usize = 256;
 
+/// The page that is asked for.
+struct Wanted<'a> {
+    filter: &'a SessionFilter,
+    owner: &'a UserId,
+    /// The ids of the agents that the list is narrowed to; empty for all.
+    among: String,
+    after: (i64, String),
+    now: Time,
+    limit: u32,
+}
+
+impl Wanted<'_> {
+    fn head(&self) -> Params {
+        params![self.filter.tenant.as_str(), self.owner.as_str()]
+    }
+
+    /// The head of the list, then both runs of each client as of `mark`.
+    fn reads(&self, mark: i64, clients: &[String]) -> Vec<Read> {
+        let (standing, moved) =
+            if self.filter.agent.is_some() { (STANDING_WITH_AGENT, MOVED_WITH_AGENT) } else { (STANDING, MOVED) };
+        let runs = clients.iter().flat_map(|client| {
+            let page = self.page(mark, client);
+            [Read::new(standing, page.clone()), Read::new(moved, page)]
+        });
+        std::iter::once(Read::new(HEAD, self.head())).chain(runs).collect()
+    }
+
+    fn page(&self, mark: i64, client: &str) -> Params {
+        let mut params = params![
+            self.filter.tenant.as_str(),
+            self.owner.as_str(),
+            client,
+            self.after.0,
+            self.after.1.as_str(),
+            self.now.nanos(),
+            self.among.as_str(),
+            mark,
+            // One more, to know whether there is a next page.
+            self.limit.saturating_add(1),
+        ];
+        params.extend(self.filter.agent.map(|agent| agent.to_string().into()));
+        params
+    }
+}
+
 impl SqlStore {
     pub(crate) async fn walk(
         &self,
@@ -97,45 +144,22 @@ impl SqlStore {
         if agents.is_some_and(<[_]>::is_empty) || limit == 0 {
             return Ok(Page { items: Vec::new(), next: None });
         }
-        let head = || params![filter.tenant.as_str(), owner.as_str()];
+        let among = agents.unwrap_or_default().iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        let after = walk.map(|walk| (walk.after.updated.nanos(), walk.after.id.to_string()));
+        let after = after.unwrap_or((START.0, START.1.to_owned()));
+        let wanted = Wanted { filter, owner, among, after, now, limit };
         let mark = match walk {
             Some(walk) => walk.mark.first().copied().unwrap_or(i64::MAX),
-            None => self.one(HEAD, head()).await?.map_or(Ok(0), seq)?,
+            None => self.one(HEAD, wanted.head()).await?.map_or(Ok(0), seq)?,
         };
-        let page = |mark: i64, client: &str| -> Params {
-            let (updated, id) = walk
-                .map_or((START.0, START.1.to_owned()), |walk| (walk.after.updated.nanos(), walk.after.id.to_string()));
-            let among = agents.unwrap_or_default().iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-            let mut params = params![
-                filter.tenant.as_str(),
-                owner.as_str(),
-                client,
-                updated,
-                id,
-                now.nanos(),
-                among,
-                mark,
-                limit.saturating_add(1),
-            ];
-            params.extend(filter.agent.map(|agent| agent.to_string().into()));
-            params
-        };
-        let (standing, moved) =
-            if filter.agent.is_some() { (STANDING_WITH_AGENT, MOVED_WITH_AGENT) } else { (STANDING, MOVED) };
         let clients = self.clients(filter).await?;
-        let reads = |mark| {
-            let pages = clients.iter().flat_map(move |client| {
-                [Read::new(standing, page(mark, client)), Read::new(moved, page(mark, client))]
-            });
-            std::iter::once(Read::new(HEAD, head())).chain(pages).collect::<Vec<_>>()
-        };
-        let mut found = self.driver.read(reads(mark), Reach::List).await?;
+        let mut found = self.driver.read(wanted.reads(mark, &clients), Reach::List).await?;
         if found.first_mut().and_then(Vec::pop).map_or(Ok(0), trimmed)? > mark {
             // The log no longer reaches back to the mark: the list as it is now, from the cursor on.
-            found = self.driver.read(reads(i64::MAX), Reach::List).await?;
+            found = self.driver.read(wanted.reads(i64::MAX, &clients), Reach::List).await?;
         }
         let mut placed = found.into_iter().skip(1).flatten().map(placed).collect::<Result<Vec<_>>>()?;
-        placed.sort_by(|(a, x), (b, y)| (b, y.id.0).cmp(&(a, x.id.0)));
+        placed.sort_by_key(|(updated, session)| Reverse((*updated, session.id)));
         let more = placed.len() > limit as usize;
         placed.truncate(limit as usize);
         let next = placed.last().filter(|_| more).map(|(updated, session)| Walk {
