@@ -139,6 +139,11 @@ impl Grants {
         self.0.iter().any(|g| g.action == action && g.agent.is_none_or(|a| a == agent))
     }
 
+    /// Whether anything is granted on this agent. One that no grant touches is as good as missing.
+    pub fn touch(&self, agent: AgentId) -> bool {
+        self.0.iter().any(|g| g.agent.is_none_or(|a| a == agent))
+    }
+
     /// The agents to which the action is limited; `None` if it is granted on all.
     pub fn agents(&self, action: Action) -> Option<Vec<AgentId>> {
         let grants = || self.0.iter().filter(move |g| g.action == action);

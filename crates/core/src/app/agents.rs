@@ -145,16 +145,23 @@ impl Agents<'_> {
         if !self.0.store().delete_agent(&caller.tenant, agent, self.0.now()).await? {
             return Err(Error::not_found(Kind::Agent, agent));
         }
-        self.0.engine().abandon(|turn| turn.agent == Some(agent));
+        self.0.engine().abandon(|turn| turn.agent == Some(agent)).await;
         Ok(())
     }
 
-    /// The agent, if the caller may read it; else it is as good as missing.
+    /// The agent; one that no grant of the caller touches is as good as missing.
     pub async fn get(&self, caller: &Caller, agent: AgentId) -> Result<Agent> {
         let found = self.find(&caller.tenant, agent).await?;
-        if !self.knows(caller, agent) {
+        if !caller.grants.touch(agent) {
             return Err(Error::not_found(Kind::Agent, agent));
         }
+        Ok(found)
+    }
+
+    /// The agent, for reading.
+    pub async fn read(&self, caller: &Caller, agent: AgentId) -> Result<Agent> {
+        let found = self.get(caller, agent).await?;
+        caller.may_on(Action::ReadAgents, agent)?;
         Ok(found)
     }
 
@@ -162,7 +169,7 @@ impl Agents<'_> {
     pub async fn get_by_key(&self, caller: &Caller, key: &Key) -> Result<Agent> {
         let found = self.0.store().agent_by_key(&caller.tenant, key).await?;
         match found {
-            Some(agent) if self.knows(caller, agent.id) => Ok(agent),
+            Some(agent) if caller.grants.touch(agent.id) => Ok(agent),
             _ => Err(Error::not_found(Kind::Agent, key)),
         }
     }
@@ -171,7 +178,7 @@ impl Agents<'_> {
     pub async fn list(&self, caller: &Caller, after: Option<&Key>, limit: u32) -> Result<Vec<Agent>> {
         caller.may(Action::ReadAgents)?;
         let mut agents = self.0.store().agents(&caller.tenant, after, limit).await?;
-        agents.retain(|a| self.knows(caller, a.id));
+        agents.retain(|a| caller.grants.touch(a.id));
         Ok(agents)
     }
 
@@ -221,11 +228,6 @@ impl Agents<'_> {
     pub(super) async fn find(&self, tenant: &TenantId, agent: AgentId) -> Result<Agent> {
         let found = self.0.store().agent(tenant, agent).await?;
         found.ok_or_else(|| Error::not_found(Kind::Agent, agent))
-    }
-
-    /// Whether any grant of the caller touches the agent. One that none touches is as good as missing.
-    fn knows(&self, caller: &Caller, agent: AgentId) -> bool {
-        Action::ALL.into_iter().any(|action| caller.grants.on_agent(action, agent))
     }
 
     fn remember(&self, version: &Arc<AgentVersion>) {

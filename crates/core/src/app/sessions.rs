@@ -87,31 +87,50 @@ impl Sessions<'_> {
         let key = once.map(|once| once.key(self.0, caller));
         match self.0.store().insert_session(&session, key.as_ref()).await? {
             Keyed::Applied(()) => Ok(session),
-            Keyed::Replayed(id) => self.get(caller, agent.id, id.parse()?).await,
+            Keyed::Replayed(id) => self.find(caller, agent.id, id.parse()?).await,
         }
     }
 
-    /// The session, if it is this agent's, lives, and the caller may see it. Else, in this order, the agent or the
-    /// session does not exist.
+    /// The session, for reading, if it is this agent's, lives, and the caller may see it. Else, in this order, the agent
+    /// or the session does not exist, or the caller may not read here.
     pub async fn get(&self, caller: &Caller, agent: AgentId, session: SessionId) -> Result<Session> {
-        let found = self.0.store().session(&caller.tenant, session).await?;
-        match found {
-            Some(found) if found.agent == agent && self.shows(caller, &found) => Ok(found),
-            _ => {
-                self.0.agents().get(caller, agent).await?;
-                Err(Error::not_found(Kind::Session, session))
-            }
-        }
+        let found = self.find(caller, agent, session).await?;
+        caller.may_on(Action::ReadSessions, agent)?;
+        Ok(found)
     }
 
-    /// The agent's session with this key.
+    /// The agent's session with this key, for reading.
     pub async fn get_by_key(&self, caller: &Caller, agent: AgentId, key: &Key) -> Result<Session> {
         let found = self.0.store().session_by_key(&caller.tenant, agent, key).await?;
+        let found = self.visible(caller, agent, found, key).await?;
+        caller.may_on(Action::ReadSessions, agent)?;
+        Ok(found)
+    }
+
+    /// The session, for whatever the caller may do with it.
+    pub(super) async fn find(&self, caller: &Caller, agent: AgentId, session: SessionId) -> Result<Session> {
+        let found = self.0.store().session(&caller.tenant, session).await?;
+        self.visible(caller, agent, found, &session).await
+    }
+
+    async fn visible(
+        &self,
+        caller: &Caller,
+        agent: AgentId,
+        found: Option<Session>,
+        name: &impl ToString,
+    ) -> Result<Session> {
+        let shows = |session: &Session| {
+            session.agent == agent
+                && (session.owner == caller.user || caller.sees_all())
+                && session.is_live(self.0.now())
+                && caller.grants.touch(agent)
+        };
         match found {
-            Some(found) if self.shows(caller, &found) => Ok(found),
+            Some(session) if shows(&session) => Ok(session),
             _ => {
                 self.0.agents().get(caller, agent).await?;
-                Err(Error::not_found(Kind::Session, key))
+                Err(Error::not_found(Kind::Session, name.to_string()))
             }
         }
     }
@@ -124,7 +143,10 @@ impl Sessions<'_> {
         walk: Option<&Walk>,
         limit: u32,
     ) -> Result<Page<Session, Walk>> {
-        caller.may(Action::ListSessions)?;
+        match agent {
+            Some(agent) => caller.may_on(Action::ListSessions, agent)?,
+            None => caller.may(Action::ListSessions)?,
+        }
         let filter = SessionFilter {
             tenant: caller.tenant.clone(),
             owner: Some(caller.user.clone()),
@@ -165,7 +187,7 @@ impl Sessions<'_> {
         patch: SessionPatch,
         touch: bool,
     ) -> Result<Session> {
-        self.get(caller, agent, session).await?;
+        self.find(caller, agent, session).await?;
         caller.may_on(Action::ManageSessions, agent)?;
         self.0.store().update_session(&caller.tenant, session, &patch, touch, self.0.now()).await
     }
@@ -179,7 +201,7 @@ impl Sessions<'_> {
         once: Option<RequestOnce<'_>>,
     ) -> Result<()> {
         let key = once.map(|once| once.key(self.0, caller));
-        if let Err(error) = self.get(caller, agent, session).await {
+        if let Err(error) = self.find(caller, agent, session).await {
             // A repeated request finds nothing to delete any more; the store knows whether its key was applied.
             let gone = matches!(error, Error::NotFound { kind: Kind::Session, .. })
                 && key.is_some()
@@ -203,7 +225,7 @@ impl Sessions<'_> {
         if !self.0.store().delete_session(&caller.tenant, session, now, key).await? {
             return Err(Error::not_found(Kind::Session, session));
         }
-        self.0.engine().abandon(|turn| turn.session == Some(session));
+        self.0.engine().abandon(|turn| turn.session == Some(session)).await;
         Ok(())
     }
 
@@ -219,9 +241,5 @@ impl Sessions<'_> {
                 return Ok(record);
             }
         }
-    }
-
-    fn shows(&self, caller: &Caller, session: &Session) -> bool {
-        (session.owner == caller.user || caller.sees_all()) && session.is_live(self.0.now())
     }
 }

@@ -64,7 +64,7 @@ impl Turns<'_> {
         outcome: CancelOutcome,
         detach: bool,
     ) -> Result<Arc<TurnRecord>> {
-        self.0.sessions().get(caller, agent, session).await?;
+        self.0.sessions().find(caller, agent, session).await?;
         caller.may_on(Action::Talk, agent)?;
         let turn = self.0.store().turn_by_tag(&caller.tenant, session, tag).await?;
         let live = turn.and_then(|turn| self.0.engine().find(&caller.tenant, turn.id));
@@ -150,7 +150,7 @@ impl Turns<'_> {
         session: SessionId,
         action: Action,
     ) -> Result<crate::engine::Setting> {
-        let session = self.0.sessions().get(caller, agent, session).await?;
+        let session = self.0.sessions().find(caller, agent, session).await?;
         caller.may_on(action, agent)?;
         let agent = self.0.agents().find(&caller.tenant, agent).await?;
         if !agent.enabled {

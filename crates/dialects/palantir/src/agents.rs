@@ -13,7 +13,7 @@ use crate::{paging, sessions};
 /// `Agent`: the version asked for, else the latest published one.
 pub(crate) async fn get(asked: Asked) -> Answer {
     let id = asked.agent()?;
-    let agent = asked.app().agents().get(&asked.caller, id).await?;
+    let agent = asked.app().agents().read(&asked.caller, id).await?;
     let version = match asked.query.get("version") {
         Some(text) => VersionRef::Label(version_string(text)?),
         None => VersionRef::Published,

@@ -14,7 +14,7 @@ pub(crate) async fn list(asked: Asked) -> Answer {
     let size = paging::size(&asked.query)?;
     let list = format!("agentVersions {id}");
     let before: Option<u32> = paging::place(&asked, &list)?;
-    let agent = asked.app().agents().get(&asked.caller, id).await?;
+    let agent = asked.app().agents().read(&asked.caller, id).await?;
     let mut versions = asked.app().agents().versions(&agent, before, size + 1).await?;
     let more = versions.len() > size as usize;
     versions.truncate(size as usize);
@@ -30,7 +30,7 @@ pub(crate) async fn list(asked: Asked) -> Answer {
 pub(crate) async fn get(asked: Asked) -> Answer {
     let id = asked.agent()?;
     let label = version_string(asked.rest.as_deref().unwrap_or_default())?;
-    let agent = asked.app().agents().get(&asked.caller, id).await?;
+    let agent = asked.app().agents().read(&asked.caller, id).await?;
     let found = asked.app().agents().version(&agent, VersionRef::Label(label)).await?;
     Ok(json_answer(&version(&found)))
 }
