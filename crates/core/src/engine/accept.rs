@@ -68,7 +68,12 @@ impl Engine {
         let lane = Lane::session(setting.session.id);
         let when_busy = new.when_busy.or(setting.version.definition.when_busy).unwrap_or(new.when_busy_default);
         let mut place = None;
-        let mut waited = false;
+        if when_busy == WhenBusy::Queue && self.somebody_waits(&setting, &lane).await? {
+            // The lane may be free for a moment: it belongs to whoever came first.
+            let place = place.insert(self.enqueue(&setting.caller.tenant, &lane, new.text.clone()).await?);
+            place.turn_has_come(false).await?;
+        }
+        let mut waited = place.is_some();
         loop {
             let waiting = place.as_ref().map(super::queue::Place::id);
             match self.accept(&setting, &new, lane.clone(), request.clone(), waiting).await {
@@ -87,7 +92,7 @@ impl Engine {
                             Some(place) => place,
                             None => place.insert(self.enqueue(&setting.caller.tenant, &lane, new.text.clone()).await?),
                         };
-                        place.turn_has_come(!waited).await?;
+                        place.turn_has_come(waited).await?;
                         waited = true;
                     }
                 },
@@ -161,8 +166,12 @@ impl Engine {
         let engine = self.clone();
         let (setting, new) = (setting.clone(), new.clone());
         let started = self.0.tasks.spawn(async move {
+            let accepting = engine.0.accepting.read().await;
             match engine.0.ports.store.accept_turn(&accept).await? {
-                Keyed::Replayed(id) => engine.replayed(&turn, id.parse()?).await,
+                Keyed::Replayed(id) => {
+                    drop(accepting);
+                    engine.replayed(&turn, id.parse()?).await
+                }
                 Keyed::Applied(parent) => {
                     turn.parent = parent;
                     let accepted = engine.0.ports.timer.elapsed();
@@ -180,6 +189,7 @@ impl Engine {
     /// The turn that a repeated request began: joined if it runs here, else as it stands. One that a crash cut short
     /// answers that, and is not run again.
     async fn replayed(&self, asked: &Turn, id: TurnId) -> Result<Started> {
+        self.all_accepted().await;
         if let Some(live) = self.find(&asked.tenant, id) {
             return Ok(Started::Live(live));
         }
@@ -190,6 +200,11 @@ impl Engine {
             TurnState::Ended { .. } => Ok(Started::Stored(Arc::new(record))),
             TurnState::Running => Err(Error::conflict(Conflict::Busy, id)),
         }
+    }
+
+    async fn somebody_waits(&self, setting: &Setting, lane: &Lane) -> Result<bool> {
+        let ports = &self.0.ports;
+        Ok(ports.store.first_waiting(&setting.caller.tenant, lane, ports.timer.wall()).await?.is_some())
     }
 
     /// The turn that runs in this lane, here.

@@ -24,11 +24,13 @@ impl Engine {
         if !live.close() && self.closed_by_other(live).await {
             return;
         }
+        // A batch on its way must have arrived: what it holds is not stored again. A closed turn begins no other.
+        drop(live.storing.lock().await);
         let mut finish = self.finish_of(live, ending, text);
         let mut pause = Duration::from_millis(20);
         let gives_up = tokio::time::Instant::now() + PATIENCE;
         loop {
-            match self.write(live, finish.clone()).await {
+            match self.write(live, finish.clone(), false).await {
                 Ok(_) => return,
                 Err(Error::Conflict { kind: Conflict::Stale, .. }) => return live.abandon(),
                 Err(error) => {
@@ -41,8 +43,7 @@ impl Engine {
                 if finish.ending.is_success() {
                     finish = self.finish_of(live, FaultKind::Unavailable.with("the store is away").into(), text);
                 }
-                live.settle(Outcome::Unstored);
-                live.end(finish.ending.clone());
+                live.settle(Outcome::Unstored, Some(finish.ending.clone()));
                 if self.0.draining.load(std::sync::atomic::Ordering::Relaxed) {
                     // The lease is left behind: the next start finds it and writes the turn's end.
                     return;
@@ -64,31 +65,15 @@ impl Engine {
         if !live.close() {
             return Err(Error::conflict(Conflict::NotInProgress, live.turn.id));
         }
-        let now = self.0.ports.clock.now();
-        let spoken = live.spoken();
-        let (kept, bodies) = match outcome {
-            CancelOutcome::Drop => (false, fold(&spoken)),
-            CancelOutcome::KeepPartial => (true, fold(&spoken)),
-            CancelOutcome::Empty => (true, Vec::new()),
-            CancelOutcome::Replace { text } => (true, vec![ItemBody::AgentMessage { text }]),
-        };
-        let finish = Finish {
-            kept,
-            output: live.output(bodies, now, &self.0.ports.ids),
-            parts: self.parts_at_end(live, kept),
-            ..self.finish_of(live, Ending::Cancelled, &input_text(live))
-        };
         // Its own task: a caller that goes away must not leave the turn half closed.
         let (engine, cancelled) = (self.clone(), live.clone());
         let written = self.0.tasks.spawn(async move {
-            let written = engine.write(&cancelled, finish).await;
+            drop(cancelled.storing.lock().await);
+            let finish = engine.cancellation_of(&cancelled, outcome);
+            let written = engine.write(&cancelled, finish, detach).await;
             match &written {
-                Ok(_) if !detach => {
-                    cancelled.end(Ending::Cancelled);
-                    cancelled.stop.cancel();
-                }
-                Ok(_) if !cancelled.has_readers() => cancelled.stop.cancel(),
-                Ok(_) => {}
+                Ok(_) if detach && cancelled.has_readers() => {}
+                Ok(_) => cancelled.stop.cancel(),
                 Err(Error::Conflict { kind: Conflict::Stale, .. }) => cancelled.abandon(),
                 Err(_) => cancelled.reopen(),
             }
@@ -102,18 +87,36 @@ impl Engine {
         }
     }
 
-    /// One try. On success the outcome is told and the lane's queue is woken.
-    async fn write(&self, live: &Arc<Live>, finish: Finish) -> Result<Arc<TurnRecord>> {
-        let ending = finish.ending.word();
+    /// One try. On success the outcome is told, the streams end unless they are detached, and the lane's queue is
+    /// woken.
+    async fn write(&self, live: &Arc<Live>, finish: Finish, detach: bool) -> Result<Arc<TurnRecord>> {
+        let ending = finish.ending.clone();
         let mut items = live.input.clone();
         items.extend(finish.output.iter().cloned());
         let turn = self.0.ports.store.finish_turn(&finish).await?;
         let record = Arc::new(TurnRecord { turn, items });
         let took = self.0.ports.timer.elapsed().saturating_sub(live.accepted);
-        self.0.ports.observer.turn_ended(ending, took);
-        live.settle(Outcome::Ended(record.clone()));
+        self.0.ports.observer.turn_ended(ending.word(), took);
+        live.settle(Outcome::Ended(record.clone()), (!detach).then_some(ending));
         self.0.queues.ring(&live.turn.tenant, &live.fence.lane);
         Ok(record)
+    }
+
+    fn cancellation_of(&self, live: &Live, outcome: CancelOutcome) -> Finish {
+        let spoken = live.spoken();
+        let (kept, bodies) = match outcome {
+            CancelOutcome::Drop => (false, fold(&spoken)),
+            CancelOutcome::KeepPartial => (true, fold(&spoken)),
+            CancelOutcome::Empty => (true, Vec::new()),
+            CancelOutcome::Replace { text } => (true, vec![ItemBody::AgentMessage { text }]),
+        };
+        let finish = self.finish_of(live, Ending::Cancelled, &input_text(live));
+        Finish {
+            kept,
+            output: live.output(bodies, finish.now, &self.0.ports.ids),
+            parts: self.parts_at_end(live, kept),
+            ..finish
+        }
     }
 
     fn finish_of(&self, live: &Live, ending: Ending, text: &str) -> Finish {

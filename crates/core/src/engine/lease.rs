@@ -151,6 +151,14 @@ impl Engine {
             done => done.map(drop),
         }?;
         tracing::warn!(turn = %turn.id, node = %lease.fence.node, "a turn was cut short by a crash");
+        // Those who waited on the dead node are gone; what they wait with must not keep others waiting.
+        let wall = self.0.ports.timer.wall();
+        while let Some(first) = store.first_waiting(&turn.tenant, &turn.lane, wall).await? {
+            if first.node != lease.fence.node {
+                break;
+            }
+            store.dequeue(&turn.tenant, &turn.lane, first.id).await?;
+        }
         self.0.queues.ring(&turn.tenant, &turn.lane);
         Ok(())
     }

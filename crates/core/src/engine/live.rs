@@ -41,6 +41,8 @@ pub struct Live {
     outcome: watch::Sender<Option<Outcome>>,
     /// Ends the model call.
     pub(super) stop: CancellationToken,
+    /// Held while parts are stored, so that two batches never overlap: the later one would not be stored.
+    pub(super) storing: tokio::sync::Mutex<()>,
     readers: AtomicUsize,
 }
 
@@ -54,6 +56,12 @@ struct Log {
     /// What the model shall be told at the loop's next step; `None` once the loop takes no more.
     inbox: Option<Vec<String>>,
     why_stopped: Option<Ending>,
+}
+
+impl Log {
+    fn has_ended(&self) -> bool {
+        matches!(self.parts.last(), Some(PartBody::End { .. }))
+    }
 }
 
 /// Who decides how the turn ends.
@@ -79,6 +87,7 @@ impl Live {
             visible: watch::Sender::new(0),
             outcome: watch::Sender::new(None),
             stop: CancellationToken::new(),
+            storing: tokio::sync::Mutex::new(()),
             readers: AtomicUsize::new(0),
         }
     }
@@ -107,8 +116,10 @@ impl Live {
 
     /// Gives the running loop something to hear at its next step; `false` if it takes no more.
     pub(super) fn steer(&self, text: String, most: usize) -> bool {
-        match &mut self.log().inbox {
-            Some(inbox) if inbox.len() < most => {
+        let mut log = self.log();
+        let goes_on = log.phase == Phase::Open && log.why_stopped.is_none();
+        match &mut log.inbox {
+            Some(inbox) if goes_on && inbox.len() < most => {
                 inbox.push(text);
                 true
             }
@@ -126,9 +137,23 @@ impl Live {
         taken
     }
 
+    /// Whether nothing was steered in; then nothing more is taken.
+    pub(super) fn takes_no_more(&self) -> bool {
+        let mut log = self.log();
+        let empty = log.inbox.as_ref().is_none_or(Vec::is_empty);
+        if empty {
+            log.inbox = None;
+        }
+        empty
+    }
+
     /// Adds parts without showing them; `false` if that would pass `most` bytes.
     pub(super) fn push(&self, parts: Vec<PartBody>, most: usize) -> bool {
         let mut log = self.log();
+        if log.has_ended() {
+            // Nothing follows the end; the model is being stopped.
+            return true;
+        }
         let size: usize = parts.iter().map(weight).sum();
         if log.bytes.saturating_add(size) > most {
             return false;
@@ -193,9 +218,19 @@ impl Live {
         self.log().phase
     }
 
-    /// The end stands: tells those who wait. Streams end with [`Live::end`].
-    pub(super) fn settle(&self, outcome: Outcome) {
-        self.log().phase = Phase::Closed;
+    /// The end stands: tells those who wait, and ends the streams with `end`; without one they end with
+    /// [`Live::end`].
+    pub(super) fn settle(&self, outcome: Outcome, end: Option<Ending>) {
+        {
+            // In one step: once the turn is closed, its own run may end the streams too, and not as it stands.
+            let mut log = self.log();
+            log.phase = Phase::Closed;
+            if let Some(ending) = end
+                && !log.has_ended()
+            {
+                log.parts.push(PartBody::End { ending });
+            }
+        }
         self.outcome.send_if_modified(|slot| {
             let first = slot.is_none();
             if first {
@@ -203,13 +238,14 @@ impl Live {
             }
             first
         });
+        self.show();
     }
 
     /// Ends the streams.
     pub(super) fn end(&self, ending: Ending) {
         {
             let mut log = self.log();
-            if matches!(log.parts.last(), Some(PartBody::End { .. })) {
+            if log.has_ended() {
                 return;
             }
             log.parts.push(PartBody::End { ending });
@@ -219,8 +255,7 @@ impl Live {
 
     /// Its record is gone: nothing more is written, the model is stopped, readers see the stream break.
     pub(super) fn abandon(&self) {
-        self.settle(Outcome::Gone);
-        self.end(gone());
+        self.settle(Outcome::Gone, Some(gone()));
         self.stop.cancel();
     }
 
@@ -267,7 +302,7 @@ impl Live {
 
     fn has_ended(&self, visible: u32) -> bool {
         let log = self.log();
-        log.parts.len() == visible as usize && matches!(log.parts.last(), Some(PartBody::End { .. }))
+        log.parts.len() == visible as usize && log.has_ended()
     }
 
     fn slice(&self, from: u32, to: u32) -> Vec<Part> {

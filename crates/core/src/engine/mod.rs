@@ -45,6 +45,8 @@ struct Shared {
     queues: queue::Queues,
     tokens: AtomicI64,
     draining: AtomicBool,
+    /// Shared while a turn is stored but not yet among those that run here; whoever must know all of them waits for it.
+    accepting: tokio::sync::RwLock<()>,
 }
 
 impl Engine {
@@ -58,6 +60,7 @@ impl Engine {
             queues: queue::Queues::default(),
             tokens: AtomicI64::new(0),
             draining: AtomicBool::new(false),
+            accepting: tokio::sync::RwLock::new(()),
         }))
     }
 
@@ -79,11 +82,17 @@ impl Engine {
     }
 
     /// Ends the view of turns whose record is gone: readers see their stream break, nothing more is written.
-    pub(crate) fn abandon(&self, which: impl Fn(&Turn) -> bool) {
+    pub(crate) async fn abandon(&self, which: impl Fn(&Turn) -> bool) {
+        self.all_accepted().await;
         let gone: Vec<_> = self.live().values().filter(|live| which(&live.turn)).cloned().collect();
         for live in gone {
             live.abandon();
         }
+    }
+
+    /// Waits until every turn that is stored by now is among those that run here.
+    async fn all_accepted(&self) {
+        drop(self.0.accepting.write().await);
     }
 
     /// Waits until no turn runs here, for as long as `patience`; then interrupts the rest and says how many.

@@ -2,10 +2,10 @@
 //! the lane ends on this node, and looks by itself now and then, since the lane may be freed on another.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use super::Engine;
 use crate::error::{Conflict, Error, Ignore, Result};
@@ -18,12 +18,13 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// Wakes those who wait for a lane.
 #[derive(Default)]
-pub(super) struct Queues(Mutex<HashMap<(TenantId, Lane), Arc<Notify>>>);
+pub(super) struct Queues(Mutex<HashMap<(TenantId, Lane), watch::Sender<()>>>);
 
 impl Queues {
-    fn bell(&self, tenant: &TenantId, lane: &Lane) -> Arc<Notify> {
+    /// A bell that remembers whether it has rung since it was last listened to.
+    fn bell(&self, tenant: &TenantId, lane: &Lane) -> watch::Receiver<()> {
         let mut bells = self.0.lock().unwrap_or_else(|e| e.into_inner());
-        bells.entry((tenant.clone(), lane.clone())).or_default().clone()
+        bells.entry((tenant.clone(), lane.clone())).or_default().subscribe()
     }
 
     /// Wakes all who wait for the lane; forgets lanes that nobody waits for.
@@ -31,8 +32,8 @@ impl Queues {
         let mut bells = self.0.lock().unwrap_or_else(|e| e.into_inner());
         let key = (tenant.clone(), lane.clone());
         if let Some(bell) = bells.get(&key) {
-            bell.notify_waiters();
-            if Arc::strong_count(bell) == 1 {
+            bell.send_replace(());
+            if bell.receiver_count() == 0 {
                 bells.remove(&key);
             }
         }
@@ -43,7 +44,7 @@ impl Queues {
 pub(super) struct Place {
     engine: Engine,
     waiting: Waiting,
-    bell: Arc<Notify>,
+    bell: watch::Receiver<()>,
     deadline: tokio::time::Instant,
     used: bool,
 }
@@ -78,18 +79,15 @@ impl Place {
         self.used = true;
     }
 
-    /// Waits until it may be worth trying: the input is first in its queue and somebody left the lane, or some time has
-    /// passed. `Conflict(Busy)` once the wait has been too long, `Conflict(Interrupted)` if an interrupt dropped it.
-    pub(super) async fn turn_has_come(&self, first_try: bool) -> Result<()> {
+    /// Looks, or with `wait` first waits, until it may be worth trying: the input is first in its queue and somebody left
+    /// the lane, or some time has passed. `Conflict(Busy)` once the wait has been too long, `Conflict(Interrupted)` if an interrupt dropped it.
+    pub(super) async fn turn_has_come(&mut self, wait: bool) -> Result<()> {
         let shared = &self.engine.0;
-        let mut wait = !first_try;
+        let mut wait = wait;
         loop {
-            let rung = self.bell.notified();
-            tokio::pin!(rung);
-            rung.as_mut().enable();
             if wait {
                 tokio::select! {
-                    () = rung => {}
+                    _ = self.bell.changed() => {}
                     () = tokio::time::sleep(LOOK) => {}
                     () = tokio::time::sleep_until(self.deadline) => {
                         return Err(Error::conflict(Conflict::Busy, &self.waiting.lane));
@@ -100,6 +98,9 @@ impl Place {
             match shared.ports.store.first_waiting(tenant, lane, shared.ports.timer.wall()).await? {
                 Some(first) if first.id == self.waiting.id => return Ok(()),
                 Some(first) if first.id < self.waiting.id => wait = true,
+                _ if shared.ports.timer.wall() >= self.waiting.until => {
+                    return Err(Error::conflict(Conflict::Busy, lane));
+                }
                 // Whoever waits is in the queue, unless somebody emptied it.
                 _ => return Err(Error::conflict(Conflict::Interrupted, lane)),
             }

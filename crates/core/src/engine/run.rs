@@ -1,9 +1,10 @@
 //! The loop of one turn: ask the model, run the tools it calls, ask again, until it is done.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use futures_util::StreamExt;
 use futures_util::future::join_all;
+use futures_util::{FutureExt, StreamExt};
 use serde_json::json;
 
 use super::Engine;
@@ -53,19 +54,24 @@ impl Run {
         let ending = tokio::select! {
             biased;
             () = self.live.stop.cancelled() => self.live.why_stopped(),
-            told = tokio::time::timeout(limit, self.converse()) => match told {
-                Ok(Ok(ending)) => ending,
-                Ok(Err(Halt::Fault(fault))) => {
+            told = tokio::time::timeout(limit, AssertUnwindSafe(self.converse()).catch_unwind()) => match told {
+                Ok(Ok(Ok(ending))) => ending,
+                Ok(Ok(Err(Halt::Fault(fault)))) => {
                     if !fault.detail.is_empty() {
                         tracing::info!(turn = %self.live.turn.id, kind = %fault.kind, detail = fault.detail, "model fault");
                     }
                     fault.into()
                 }
-                Ok(Err(Halt::Store(error))) => {
+                Ok(Ok(Err(Halt::Store(error)))) => {
                     tracing::error!(turn = %self.live.turn.id, %error, source = ?std::error::Error::source(&error), "turn cut short");
                     FaultKind::Failed.with("").into()
                 }
-                Ok(Err(Halt::Unheard)) => Ending::Cancelled,
+                Ok(Ok(Err(Halt::Unheard))) => Ending::Cancelled,
+                // A defect of a model or a tool is this turn's failure; its lane must not stay taken.
+                Ok(Err(_)) => {
+                    tracing::error!(turn = %self.live.turn.id, "a model or a tool panicked");
+                    FaultKind::Failed.with("").into()
+                }
                 Err(_) => FaultKind::DeadlinePassed.with("").into(),
             },
         };
@@ -90,20 +96,28 @@ impl Run {
         for iteration in 0..definition.limits.iterations {
             request.iteration = iteration;
             let (stop, open_calls) = self.ask(&*model, request.clone()).await?;
-            match stop {
-                Stop::Length => return Ok(Ending::Length),
-                Stop::Filtered => return Ok(Ending::Filtered),
-                Stop::Done => {}
+            let cut = match stop {
+                Stop::Length => Some(Ending::Length),
+                Stop::Filtered => Some(Ending::Filtered),
+                Stop::Done => None,
+            };
+            // Input that was steered in is answered, however the answer before it was cut.
+            if let Some(cut) = cut
+                && self.live.takes_no_more()
+            {
+                return Ok(cut);
             }
             if let Some(most) = definition.limits.tokens {
                 let used = usage(&self.live.spoken()).map_or(0, |u| u.total());
                 if used >= most && !open_calls.is_empty() {
+                    self.hear(true).await?;
                     return Ok(Ending::Length);
                 }
             }
             let (known, unknown): (Vec<_>, Vec<_>) = open_calls.into_iter().partition(|call| self.can_run(call));
             self.call(known).await?;
             if !unknown.is_empty() && self.new.caller_runs_tools {
+                self.hear(true).await?;
                 return Ok(Ending::NeedsOutputs);
             }
             self.call(unknown).await?;
@@ -112,15 +126,22 @@ impl Run {
             // Results call for another answer, whoever ran the tools; a model that then adds nothing is done.
             let added = items.len() > request.so_far.len();
             let more = added && matches!(items.last(), Some(ItemBody::ToolResult(_)));
-            let steered = self.live.take_steered(!more);
+            let steered = self.hear(!more).await?;
             if !more && steered.is_empty() {
                 return Ok(Ending::Done);
             }
-            self.say(steered.iter().map(|text| PartBody::Steered { text: text.clone() }).collect()).await?;
             items.extend(steered.into_iter().map(|text| ItemBody::UserMessage { text }));
             request.so_far = items;
         }
         Err(FaultKind::Iterations.with("").into())
+    }
+
+    /// What was steered in since the last step becomes part of the turn. With `last`, nothing more is taken if nothing
+    /// came.
+    async fn hear(&self, last: bool) -> Result<Vec<String>, Halt> {
+        let steered = self.live.take_steered(last);
+        self.say(steered.iter().map(|text| PartBody::Steered { text: text.clone() }).collect()).await?;
+        Ok(steered)
     }
 
     async fn request(&self, model: &dyn Model) -> Result<ModelRequest, Halt> {
@@ -181,9 +202,10 @@ impl Run {
                         open.retain(|call| call.call != result.call);
                         parts.push(PartBody::ToolResult(result));
                     }
-                    Ok(ModelEvent::ParameterUpdate { name, value }) => {
-                        parts.extend(self.parameter_update(name, value)?);
-                    }
+                    Ok(ModelEvent::ParameterUpdate { name, value }) => match self.parameter_update(name, value) {
+                        Ok(part) => parts.extend(part),
+                        Err(fault) => halt = Some(Err(fault)),
+                    },
                     Ok(ModelEvent::Usage(usage)) => parts.push(PartBody::Usage(usage)),
                     Ok(ModelEvent::Stop(stop)) => halt = Some(Ok(stop)),
                     Err(fault) => halt = Some(Err(fault)),
@@ -312,6 +334,11 @@ impl Engine {
 
     /// Stores what the store does not have yet.
     pub(super) async fn store_parts(&self, live: &Live) -> Result<(), Error> {
+        let _storing = live.storing.lock().await;
+        if live.phase() != Phase::Open {
+            // Whoever writes the end stores them too.
+            return Ok(());
+        }
         let (parts, mark) = live.unstored();
         if !parts.is_empty() {
             self.0.ports.store.append_parts(&live.turn.tenant, live.turn.id, &live.fence, &parts).await?;
