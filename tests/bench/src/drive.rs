@@ -1,48 +1,84 @@
-//! Closed-loop load over HTTP: each connection sends its request again as soon as it has been answered.
+//! Closed-loop load: each client sends its next request as soon as the last one has been answered, over HTTP or straight
+//! to the store driver.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use sederunt_rig::http::Connection;
+use tokio::task::JoinSet;
 
-/// Connections, each with the request that it repeats.
+/// Connections, each with the requests that it sends in turn.
 #[derive(Debug)]
 pub struct Drive {
-    clients: Vec<(Connection, Bytes)>,
+    clients: Vec<(Connection, Vec<Bytes>)>,
 }
 
 /// What a stretch of load came to.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Stretch {
-    /// Answers a second.
-    pub rate: f64,
     /// Answers.
     pub answers: u64,
+    /// Answers a second.
+    pub rate: f64,
+}
+
+impl Stretch {
+    fn of(answers: u64, took: Duration) -> Self {
+        Self { answers, rate: answers as f64 / took.as_secs_f64() }
+    }
 }
 
 impl Drive {
-    /// Connects a client for each request.
-    pub async fn open(address: SocketAddr, requests: Vec<Bytes>) -> Result<Self> {
-        let connect = |request: Bytes| async move { anyhow::Ok((Connection::open(address).await?, request)) };
+    /// Connects a client for each list of requests.
+    pub async fn open(address: SocketAddr, requests: Vec<Vec<Bytes>>) -> Result<Self> {
+        let connect = |requests| async move { anyhow::Ok((Connection::open(address).await?, requests)) };
         Ok(Self { clients: try_join_all(requests.into_iter().map(connect)).await? })
     }
 
     /// Load for `length`. Every answer must be a 200.
     pub async fn run(&mut self, length: Duration) -> Result<Stretch> {
         let began = Instant::now();
-        let each = self.clients.iter_mut().map(|(connection, request)| async move {
+        let each = self.clients.iter_mut().map(|(connection, requests)| async move {
             let mut answers = 0;
-            while began.elapsed() < length {
+            for request in requests.iter().cycle() {
+                if began.elapsed() >= length {
+                    break;
+                }
                 let answer = connection.ask(request).await?;
                 ensure!(answer.status == 200, "{} {}", answer.status, answer.text());
                 answers += 1;
             }
             Ok(answers)
         });
-        let answers: u64 = try_join_all(each).await?.into_iter().sum();
-        Ok(Stretch { rate: answers as f64 / began.elapsed().as_secs_f64(), answers })
+        let answers = try_join_all(each).await?.into_iter().sum();
+        Ok(Stretch::of(answers, began.elapsed()))
     }
+}
+
+/// `tasks` tasks that each do `work(task)` again and again for `length`.
+pub async fn tasks<F, W>(tasks: usize, length: Duration, work: W) -> Result<Stretch>
+where
+    W: Fn(usize) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<()>> + Send,
+{
+    let began = Instant::now();
+    let work = Arc::new(work);
+    let mut set = JoinSet::new();
+    for task in 0..tasks {
+        let work = work.clone();
+        set.spawn(async move {
+            let mut answers = 0u64;
+            while began.elapsed() < length {
+                work(task).await?;
+                answers += 1;
+            }
+            anyhow::Ok(answers)
+        });
+    }
+    let done: Result<Vec<u64>> = set.join_all().await.into_iter().collect();
+    Ok(Stretch::of(done?.into_iter().sum(), began.elapsed()))
 }

@@ -179,3 +179,47 @@ impl Reply<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    /// A connection to a server that says `said`, a byte at a time, and hangs up.
+    async fn to(said: &'static [u8]) -> (Connection, tokio::task::JoinSet<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut server = tokio::task::JoinSet::new();
+        server.spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.set_nodelay(true).unwrap();
+            let mut asked = [0; 64];
+            assert!(stream.read(&mut asked).await.unwrap() > 0);
+            for byte in said {
+                stream.write_all(&[*byte]).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        });
+        (Connection::open(address).await.unwrap(), server)
+    }
+
+    #[tokio::test]
+    async fn an_answer_in_pieces_is_read_whole() {
+        let said = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloHTTP/1.1 204 No Content\r\n\r\n";
+        let (mut connection, _server) = to(said).await;
+        let answer = connection.ask(b"GET").await.unwrap();
+        assert_eq!((answer.status, answer.text().as_str()), (200, "hello"));
+        assert_eq!(connection.ask(b"GET").await.unwrap().status, 204);
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_breaks_off_is_not_taken_for_one_that_ended() {
+        let whole = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\n\r\n";
+        let (mut connection, _server) = to(whole).await;
+        assert_eq!(connection.ask(b"GET").await.unwrap().text(), "one");
+        let (mut connection, _server) = to(&whole[..whole.len() - 5]).await;
+        let mut reply = connection.begin(b"GET").await.unwrap();
+        assert_eq!(reply.chunk().await.unwrap().as_deref(), Some(&b"one"[..]));
+        assert!(reply.chunk().await.is_err());
+    }
+}
