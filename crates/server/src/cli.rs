@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{agent, chat, check, clock, config, dev, env, key, serve, sessions, stop};
+use crate::commands::{agent, chat, check, clock, config, dev, env, key, serve, sessions, stop, tail};
 use crate::config::{Config, Layers};
 use crate::fault::{Exit, Fault};
 
@@ -57,6 +57,8 @@ pub enum Command {
     Env(env::Args),
     /// Ask a server how it is
     Status(stop::Args),
+    /// Show requests as a server answers them
+    Tail(tail::Args),
     /// Tell a server to end
     Stop(stop::Args),
 }
@@ -130,6 +132,7 @@ fn run(cli: Cli) -> Result<(), Fault> {
         Command::Clock(args) => on_runtime(clock::run(args, cli.json)),
         Command::Env(args) => env::run(args, cli.json),
         Command::Status(args) => on_runtime(stop::status(args, cli.json)),
+        Command::Tail(args) => on_runtime(tail::run(args, cli.json)),
         Command::Stop(args) => on_runtime(stop::stop(args, cli.json)),
     }
 }

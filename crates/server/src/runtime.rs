@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
+use crate::control::{Tail, Tapped};
 use crate::fault::Fault;
 use crate::health::{self, Watched};
 use crate::wiring::{self, Ground};
@@ -65,11 +66,12 @@ impl Server {
         let metrics = Metrics::default();
         let app = wiring::app(config, ground, &metrics).await?;
         let shutdown = Shutdown::default();
+        let tail = Tail::default();
         let watched = Watched { app: app.clone(), metrics: metrics.clone(), shutdown: shutdown.clone() };
         let counted = health::metrics_routes(watched.clone());
         let watching = health::routes(watched);
         let mut apis = wiring::dialects(&app, config, &metrics, ground.development)?
-            .merge(wiring::control(&app, config, &metrics, &shutdown)?)
+            .merge(wiring::control(&app, config, &metrics, &shutdown, &tail)?)
             .merge(watching.clone());
         let mut server = Self {
             app,
@@ -87,10 +89,14 @@ impl Server {
             drain: config.http.drain,
         };
         match internal {
-            Some(at) => _ = server.listen(at, None, watching.merge(counted), limits.clone())?,
+            // A tail of its own, which nobody watches: the tail shows what clients ask, not what looks after the server.
+            Some(at) => {
+                let routes = Tail::default().around(watching.merge(counted));
+                server.listen(at, None, routes, limits.clone())?;
+            }
             None => apis = apis.merge(counted),
         }
-        let apis = apis.fallback(health::no_such_path);
+        let apis = tail.around(apis.fallback(health::no_such_path));
         if let Some(at) = http {
             server.http = Some(server.listen(at, None, apis.clone(), limits.clone())?);
         }
@@ -143,7 +149,7 @@ impl Server {
         &mut self,
         at: TcpListener,
         tls: Option<Tls>,
-        routes: Router,
+        routes: Tapped<Router>,
         limits: Limits,
     ) -> Result<SocketAddr, Fault> {
         let address = at.local_addr().map_err(|e| Fault::unreachable("no address to listen on", e, "try again"))?;

@@ -17,7 +17,7 @@ use sederunt_web::serve::Shutdown;
 use sederunt_web::{Edge, Metrics, RequestIds};
 
 use crate::config::{self, Config, UnknownFields};
-use crate::control::{self, Control};
+use crate::control::{self, Control, Tail};
 use crate::demo;
 use crate::fault::Fault;
 use crate::models;
@@ -69,7 +69,7 @@ pub async fn app(config: &Config, ground: &Ground, metrics: &Metrics) -> Result<
 
 /// The data directory that a store's URL names.
 pub fn data_directory(url: &str) -> Result<PathBuf, Fault> {
-    match url.strip_prefix("sqlite:").map(|rest| rest.trim_start_matches("//")) {
+    match url.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest)) {
         Some(path) if !path.is_empty() => Ok(PathBuf::from(path)),
         _ => Err(Fault::config(
             format!("store.url cannot be \"{url}\""),
@@ -123,7 +123,13 @@ pub fn dialects(app: &App, config: &Config, metrics: &Metrics, development: bool
 }
 
 /// The control API's routes, in their edge. No rate limits: who runs the server must reach it when it is busy.
-pub fn control(app: &App, config: &Config, metrics: &Metrics, shutdown: &Shutdown) -> Result<Router, Fault> {
+pub fn control(
+    app: &App,
+    config: &Config,
+    metrics: &Metrics,
+    shutdown: &Shutdown,
+    tail: &Tail,
+) -> Result<Router, Fault> {
     let http = &config.http;
     let limits = control::Limits { body_size: http.body_size, body_time: http.body_time };
     let edge = Edge {
@@ -134,7 +140,7 @@ pub fn control(app: &App, config: &Config, metrics: &Metrics, shutdown: &Shutdow
         cors: cors(config)?,
         request_ids: RequestIds::new(&app.ports().ids),
     };
-    let control = Control::new(app.clone(), shutdown.clone(), limits, &config.store.url);
+    let control = Control::new(app.clone(), shutdown.clone(), limits, tail.clone(), &config.store.url);
     Ok(control::router(control).layer(edge.layer()))
 }
 

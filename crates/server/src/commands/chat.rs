@@ -4,6 +4,7 @@
 use std::io::{IsTerminal, Write as _};
 use std::thread;
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -119,7 +120,8 @@ impl Chat {
     async fn say(&self, text: &str) -> Result<Answer, Fault> {
         let what = "it cannot be said";
         let body = json!({"text": text, "parameters": self.parameters, "stream": true});
-        let response = self.client.open(what, &["sessions", &self.session, "turns"], body).await?;
+        let path = ["sessions", &self.session, "turns"];
+        let response = self.client.open(what, Method::POST, &path, Some(body)).await?;
         let mut events = Events::new(response);
         let mut turn = String::new();
         let mut answer = Answer { ending: Value::Null, cancelled: false };

@@ -205,8 +205,14 @@ impl Client {
     }
 
     /// Sends something and returns the answer as it comes; it may take as long as it takes.
-    pub async fn open(&self, what: &str, path: &[&str], body: Value) -> Result<Response, Fault> {
-        self.send(what, self.request(Method::POST, path, &[], Some(body))).await
+    pub async fn open(
+        &self,
+        what: &str,
+        method: Method,
+        path: &[&str],
+        body: Option<Value>,
+    ) -> Result<Response, Fault> {
+        self.send(what, self.request(method, path, &[], body)).await
     }
 
     fn request(

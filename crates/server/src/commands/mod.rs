@@ -17,3 +17,4 @@ pub mod sessions;
 pub mod signals;
 pub mod stop;
 pub mod table;
+pub mod tail;

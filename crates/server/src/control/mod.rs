@@ -10,6 +10,7 @@ mod keys;
 mod process;
 mod sessions;
 mod stream;
+mod tail;
 mod turns;
 pub mod view;
 
@@ -22,6 +23,8 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use sederunt_core::app::App;
 use sederunt_web::Refusals;
 use sederunt_web::serve::Shutdown;
+
+pub use tail::{Tail, Tapped};
 
 /// Where the control API is mounted.
 pub const PREFIX: &str = "/control/v1";
@@ -39,6 +42,7 @@ struct Inner {
     shutdown: Shutdown,
     limits: Limits,
     store: String,
+    tail: Tail,
     started: Duration,
     /// Held from reading the clock to setting it, so that two moves at once are both made.
     moving: tokio::sync::Mutex<()>,
@@ -60,10 +64,11 @@ impl Default for Limits {
 }
 
 impl Control {
-    /// Works on `app` and ends the process through `shutdown`. `store` is what people are told of where data is kept.
-    pub fn new(app: App, shutdown: Shutdown, limits: Limits, store: impl Into<String>) -> Self {
+    /// Works on `app`, ends the process through `shutdown`, and shows what `tail` tells. `store` is what people are told
+    /// of where data is kept.
+    pub fn new(app: App, shutdown: Shutdown, limits: Limits, tail: Tail, store: impl Into<String>) -> Self {
         let started = app.ports().timer.elapsed();
-        Self(Arc::new(Inner { app, shutdown, limits, store: store.into(), started, moving: Default::default() }))
+        Self(Arc::new(Inner { app, shutdown, limits, store: store.into(), tail, started, moving: Default::default() }))
     }
 
     fn app(&self) -> &App {
@@ -95,6 +100,7 @@ fn routes() -> Vec<Route> {
     vec![
         route("GET", "/status", process::status),
         route("POST", "/stop", process::stop),
+        route("GET", "/tail", tail::watch),
         route("GET", "/openapi.json", process::openapi),
         route("GET", "/clock", clock::show),
         route("POST", "/clock", clock::set),

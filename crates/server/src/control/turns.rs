@@ -87,7 +87,7 @@ pub(super) async fn start(
     let turns = control.app().turns();
     let started = turns.start(&caller, session.agent, session.id, new, None).await?;
     match started.read().filter(|_| body.stream) {
-        Some(parts) => Ok(stream::answer(started.turn().id, parts)),
+        Some(parts) => Ok(stream::parts(started.turn().id, parts)),
         None => {
             turns.outcome(&started).await?;
             // Read again: only the store knows the numbers that the items were given.

@@ -1,5 +1,6 @@
 //! The command line against a running server: what it prints, where it says what is wrong, and its exit codes.
 
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -42,15 +43,20 @@ impl Shell {
         self.feed(line, "").await
     }
 
-    /// Runs a command with this input.
-    async fn feed(&self, line: &[&str], input: &str) -> Done {
-        let mut command = Command::new(Path::new(env!("CARGO_BIN_EXE_sederunt")));
+    fn command(&self, line: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sederunt"));
         command.args(line).current_dir(self.folder.path()).stdin(Stdio::piped());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SEDERUNT_")) {
             command.env_remove(name);
         }
         command.envs(self.variables.clone());
+        command
+    }
+
+    /// Runs a command with this input.
+    async fn feed(&self, line: &[&str], input: &str) -> Done {
+        let mut command = self.command(line);
         let input = input.to_owned();
         let wait = tokio::task::spawn_blocking(move || -> std::io::Result<Output> {
             use std::io::Write as _;
@@ -120,6 +126,18 @@ async fn an_import_sets_the_rid_and_all_versions() {
     let made = shell.json(&["agent", "import", &file]).await;
     assert_eq!((&made["rid"], &made["published"], &made["latest"]), (&json!(rid), &json!("1.0"), &json!("1.1")));
     shell.run(&["agent", "create", &file]).await.failed(2);
+}
+
+#[tokio::test]
+async fn the_examples_can_be_used_as_they_stand() {
+    let house = House::start().await;
+    let shell = Shell::of(&house);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/agents");
+    let file = |name: &str| folder.join(name).display().to_string();
+    let made = shell.json(&["agent", "create", &file("support.toml"), "--key", "desk", "--publish"]).await;
+    assert_eq!(made["published"], "1.0");
+    assert_eq!(shell.json(&["agent", "import", &file("moved.toml")]).await["published"], "2.0");
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 2);
 }
 
 #[tokio::test]
@@ -239,6 +257,30 @@ async fn a_ready_file_names_the_server_its_root_and_who_asks() {
     assert_eq!(status["caller"]["user"], "alice");
     let variables = shell.json(&["env", "palantir", "--ready-file", &file]).await;
     assert_eq!(variables["SSL_CERT_FILE"], json!(ready.ca));
+}
+
+#[tokio::test]
+async fn a_tail_shows_answers_until_the_server_ends() {
+    let house = House::start().await;
+    let mut child = Shell::of(&house).command(&["tail"]).spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let (mut out, first) = tokio::task::spawn_blocking(move || {
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        (out, line)
+    })
+    .await
+    .unwrap();
+    assert_eq!(first, "watching; Ctrl-C ends it\n");
+    house.alice().get("/healthz").await.expect(200);
+    house.stop().await;
+    let rest = tokio::task::spawn_blocking(move || {
+        let mut rest = String::new();
+        out.read_to_string(&mut rest).unwrap();
+        assert!(child.wait().unwrap().success());
+        rest
+    });
+    assert!(rest.await.unwrap().contains("GET /healthz"));
 }
 
 #[tokio::test]

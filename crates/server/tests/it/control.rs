@@ -358,6 +358,29 @@ async fn a_tenant_is_named_in_a_header_and_keeps_its_own() {
 }
 
 #[tokio::test]
+async fn who_watches_sees_each_answer_without_its_query_until_the_server_ends() {
+    let house = House::start().await;
+    let alice = house.alice();
+    let mut response = alice.request(Method::GET, "/control/v1/tail").send().await.unwrap();
+    let mut read = String::new();
+    let mut until = async |what: &str| {
+        while !read.contains(what) {
+            read.push_str(std::str::from_utf8(&response.chunk().await.unwrap().expect(what)).unwrap());
+        }
+        read.clone()
+    };
+    until("event: open").await;
+    alice.get("/api/v2/aipAgents/agents/nothing?preview=true&secret=x").await;
+    let seen = until("nothing").await;
+    assert!(seen.contains("\"method\":\"GET\",\"path\":\"/api/v2/aipAgents/agents/nothing\",\"status\":4"), "{seen}");
+    assert!(seen.contains("\"request_id\":\"") && !seen.contains("secret"), "{seen}");
+    Desk(alice).post("/stop", &[], json!({})).await.expect(202);
+    // The stream ends by itself: it does not hold the server up.
+    while response.chunk().await.unwrap().is_some() {}
+    assert_eq!(house.stop().await.connections, 0);
+}
+
+#[tokio::test]
 async fn it_ends_when_it_is_told_to() {
     let house = House::start().await;
     let told = Desk(house.alice()).post("/stop", &[], json!({})).await;
