@@ -17,7 +17,7 @@ const RELAXED: Duration = Duration::from_millis(250);
 /// What a count came to.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// Sessions that were acknowledged and not deleted.
+    /// Sessions that were acknowledged and not deleted; in a sum, each counts once a round.
     pub sessions: usize,
     /// Of those, how many are gone.
     pub sessions_lost: usize,
@@ -41,8 +41,8 @@ impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "sessions {} lost {}, exchanges {} lost {}, interrupted {} ({} seen in part), unheard {}, repeated {}, \
-             violations {}",
+            "checked {} sessions ({} lost) and {} exchanges ({} lost), {} interrupted ({} seen in part), {} unheard, {} \
+             repeated, {} violations",
             self.sessions,
             self.sessions_lost,
             self.exchanges,
