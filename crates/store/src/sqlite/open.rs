@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
-use super::{Durability, Options};
+use super::{Durability, Options, connect};
 use crate::migrations;
 
 /// The database in the data directory.
@@ -59,7 +59,7 @@ pub(super) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> 
     if file.metadata().is_ok_and(|m| m.len() > 0) {
         inspect(&file)?;
     }
-    let connection = connect(&file, options).map_err(|error| of_sqlite(&file, error))?;
+    let connection = write_to(&file, options).map_err(|error| of_sqlite(&file, error))?;
     Ok(Opened { file, connection, lock })
 }
 
@@ -92,7 +92,7 @@ fn hold(path: &Path) -> Result<File, OpenError> {
 fn inspect(file: &Path) -> Result<(), OpenError> {
     check_length(file)?;
     let look = || -> rusqlite::Result<Option<i64>> {
-        let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let connection = connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         let mut statement = connection.prepare("select name from sqlite_master where type = 'table'")?;
         let tables: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
         let mark: i64 = connection.query_row("pragma application_id", [], |row| row.get(0))?;
@@ -151,9 +151,8 @@ fn applied(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("select coalesce(max(number), 0) from migrations", [], |row| row.get(0))
 }
 
-fn connect(file: &Path, options: &Options) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(file, flags)?;
+fn write_to(file: &Path, options: &Options) -> rusqlite::Result<Connection> {
+    let mut connection = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
     let synchronous = match options.durability {
         Durability::Full => "full",
         Durability::Off => "off",

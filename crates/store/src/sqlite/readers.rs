@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use sederunt_core::{Error, Result};
 use tokio::sync::Semaphore;
 
-use super::{Options, execute, fault};
+use super::{Options, connect, execute, fault};
 use crate::driver::{Read, Row};
 
 /// A pool that opens connections when it runs dry. There are never more than threads that read: the runtime's workers,
@@ -77,8 +77,7 @@ impl Readers {
     }
 
     fn open(&self) -> rusqlite::Result<Connection> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.file, flags)?;
+        let connection = connect(&self.file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         connection.execute_batch("pragma busy_timeout=5000; pragma cache_size=-4096; pragma temp_store=memory")?;
         connection.set_prepared_statement_cache_capacity(64);
         Ok(connection)
