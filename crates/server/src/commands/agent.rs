@@ -7,7 +7,8 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use crate::commands::agent_file::{self, AgentFile};
-use crate::commands::client::{Client, Connection};
+use crate::commands::client::Client;
+use crate::commands::connection::Connection;
 use crate::commands::table::{Column, fields, print, table};
 use crate::fault::Fault;
 
@@ -54,8 +55,8 @@ enum Command {
     /// List agents by key
     List {
         /// The most to list
-        #[arg(long, default_value_t = 100)]
-        limit: usize,
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+        limit: u32,
     },
     /// Show an agent and its versions
     Show {
@@ -207,7 +208,7 @@ async fn add(client: &Client, agent: &str, body: Value, json: bool) -> Result<()
     Ok(())
 }
 
-async fn list(client: &Client, limit: usize, json: bool) -> Result<(), Fault> {
+async fn list(client: &Client, limit: u32, json: bool) -> Result<(), Fault> {
     let (agents, more) = client.list("agents cannot be listed", &["agents"], "agents", vec![], limit).await?;
     print(json, &json!({"agents": agents, "more": more}), || table(&LISTED, &agents));
     Ok(())

@@ -5,11 +5,13 @@ use std::io::{IsTerminal, Write as _};
 use std::thread;
 
 use reqwest::Method;
+use sederunt_core::error::Ignore;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::cli::say;
-use crate::commands::client::{Client, Connection};
+use crate::commands::client::Client;
+use crate::commands::connection::Connection;
 use crate::commands::events::Events;
 use crate::commands::table::{print, printable};
 use crate::fault::Fault;
@@ -121,19 +123,22 @@ impl Chat {
         let what = "it cannot be said";
         let body = json!({"text": text, "parameters": self.parameters, "stream": true});
         let path = ["sessions", &self.session, "turns"];
-        let response = self.client.open(what, Method::POST, &path, Some(body)).await?;
+        let mut answer = Answer { ending: Value::Null, cancelled: false };
+        let response = tokio::select! {
+            response = self.client.open(what, Method::POST, &path, Some(body)) => response?,
+            _ = tokio::signal::ctrl_c() => return Ok(Answer { cancelled: true, ..answer }),
+        };
         let mut events = Events::new(response);
         let mut turn = String::new();
-        let mut answer = Answer { ending: Value::Null, cancelled: false };
         loop {
             let event = tokio::select! {
                 event = events.next() => event,
-                _ = tokio::signal::ctrl_c(), if !answer.cancelled => {
+                // Who asks a second time does not wait for the end.
+                _ = tokio::signal::ctrl_c() => if answer.cancelled { break } else {
                     answer.cancelled = true;
-                    // The stream then ends by itself, with what there is of the answer.
-                    self.client.post("the answer cannot be cancelled", &["turns", &turn, "cancel"], json!({})).await?;
+                    self.cancel(&turn).await;
                     continue;
-                }
+                },
             };
             let event = event.map_err(|e| Fault::unreachable("the answer broke off", e, "ask again with --session"))?;
             let Some((name, data)) = event else { break };
@@ -151,6 +156,12 @@ impl Chat {
             say("");
         }
         Ok(answer)
+    }
+
+    /// Cancels the turn; its stream then ends by itself, with what there is of the answer.
+    async fn cancel(&self, turn: &str) {
+        let asked = self.client.post("the answer cannot be cancelled", &["turns", turn, "cancel"], json!({})).await;
+        asked.ignore("it may have ended meanwhile, which its stream tells");
     }
 
     fn judge(&self, answer: &Answer) -> Result<(), Fault> {

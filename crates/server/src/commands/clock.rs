@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::json;
 
-use crate::commands::client::Connection;
+use crate::commands::connection::Connection;
 use crate::commands::table::{Column, fields, print};
 use crate::fault::Fault;
 

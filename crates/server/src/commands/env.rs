@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use serde_json::json;
 
-use crate::commands::client::{Connection, Target};
+use crate::commands::connection::{Connection, Target};
 use crate::commands::table::print;
 use crate::fault::Fault;
 

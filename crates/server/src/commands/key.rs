@@ -11,7 +11,7 @@ use sederunt_core::tokens::NewKey;
 use serde_json::{Map, Value, json};
 
 use crate::cli::Settings;
-use crate::commands::client::Connection;
+use crate::commands::connection::Connection;
 use crate::commands::serve;
 use crate::commands::table::{Column, fields, print, table};
 use crate::config::unit;

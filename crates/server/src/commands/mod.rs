@@ -7,6 +7,7 @@ pub mod check;
 pub mod client;
 pub mod clock;
 pub mod config;
+pub mod connection;
 pub mod dev;
 pub mod env;
 pub mod events;

@@ -4,7 +4,8 @@ use clap::Subcommand;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::commands::client::{Client, Connection};
+use crate::commands::client::Client;
+use crate::commands::connection::Connection;
 use crate::commands::table::{Column, cell, fields, print, printable, table};
 use crate::fault::Fault;
 
@@ -30,8 +31,8 @@ enum Command {
         #[arg(long)]
         expired: bool,
         /// The most to list
-        #[arg(long, default_value_t = 50)]
-        limit: usize,
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+        limit: u32,
     },
     /// Show a session with its turns, those too that are not kept
     Show {
@@ -73,7 +74,7 @@ const SESSION: [Column; 12] = [
     ("expires", "/expires"),
 ];
 /// The most turns shown of one session.
-const MOST_TURNS: usize = 10_000;
+const MOST_TURNS: u32 = 10_000;
 
 pub async fn run(args: Args, json: bool) -> Result<(), Fault> {
     let client = args.connection.client()?;
@@ -138,7 +139,7 @@ fn told(turn: &Value) -> String {
         text.push_str(&format!("\n  {}", item_line(item)));
     }
     for part in turn["parts"].as_array().into_iter().flatten() {
-        text.push_str(&format!("\n  part {part}"));
+        text.push_str(&format!("\n  part {}", printable(&part.to_string())));
     }
     text
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::commands::client::Connection;
+use crate::commands::connection::Connection;
 use crate::commands::table::{Column, fields, print};
 use crate::fault::Fault;
 

@@ -12,10 +12,13 @@ pub fn print(json: bool, value: &Value, people: impl FnOnce() -> String) {
     if json { say(value) } else { say(people()) }
 }
 
+/// The widest cell of a table, in characters.
+const WIDEST: usize = 72;
+
 /// Rows in columns as wide as their widest cell. Only the headings if there are no rows.
 pub fn table(columns: &[Column], rows: &[Value]) -> String {
     let headings = columns.iter().map(|(heading, _)| (*heading).to_owned()).collect();
-    let cells = rows.iter().map(|row| columns.iter().map(|(_, at)| cell(row.pointer(at))).collect());
+    let cells = rows.iter().map(|row| columns.iter().map(|(_, at)| brief(&cell(row.pointer(at)))).collect());
     let lines: Vec<Vec<String>> = std::iter::once(headings).chain(cells).collect();
     aligned(&lines)
 }
@@ -39,8 +42,17 @@ pub fn cell(value: Option<&Value>) -> String {
         Some(Value::String(text)) => printable(text),
         Some(Value::Bool(true)) => "yes".into(),
         Some(Value::Bool(false)) => "no".into(),
-        Some(other) => other.to_string(),
+        Some(other) => printable(&other.to_string()),
     }
+}
+
+/// What fits into a table: one line, not too long.
+fn brief(text: &str) -> String {
+    let line = text.replace(['\n', '\t'], " ");
+    if line.chars().count() <= WIDEST {
+        return line;
+    }
+    line.chars().take(WIDEST - 1).chain(['…']).collect()
 }
 
 /// Text from elsewhere, without what could steer the terminal.
@@ -76,6 +88,14 @@ mod tests {
         let rows = [json!({"key": "support", "on": true}), json!({"key": "écho", "on": null})];
         let text = table(&[("KEY", "/key"), ("ON", "/on")], &rows);
         assert_eq!(text, "KEY      ON\nsupport  yes\nécho     -");
+    }
+
+    #[test]
+    fn a_row_is_one_line_and_not_too_long() {
+        let rows = [json!({"title": "a\nb"}), json!({"title": "é".repeat(100)})];
+        let text = table(&[("TITLE", "/title")], &rows);
+        assert_eq!(text.lines().nth(1), Some("a b"));
+        assert_eq!(text.lines().nth(2).map(|line| line.chars().count()), Some(WIDEST));
     }
 
     #[test]

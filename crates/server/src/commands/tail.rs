@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::commands::client::Connection;
+use crate::commands::connection::Connection;
 use crate::commands::events::Events;
 use crate::commands::table::{cell, print};
 use crate::fault::Fault;

@@ -200,6 +200,27 @@ async fn a_conversation_is_held_listed_shown_and_deleted() {
 }
 
 #[tokio::test]
+#[cfg(unix)]
+async fn an_interrupt_cancels_the_answer_that_runs() {
+    let script = "[[rule]]\ntext = \".*\"\nreply = \"one two three\"\nfault = { kind = \"hang\", after = 2 }\n";
+    let house = House::new().script(script).start().await;
+    let shell = Shell::of(&house);
+    let mut child = shell.command(&["chat", "echo", "x"]).spawn().unwrap();
+    let talk = tokio::task::spawn_blocking(move || {
+        let mut out = child.stdout.take().unwrap();
+        let mut heard = [0; 8];
+        out.read_exact(&mut heard).unwrap();
+        let told = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+        assert!(told.success() && child.wait().unwrap().success());
+        heard
+    });
+    assert_eq!(&talk.await.unwrap(), b"one two ");
+    let listed = shell.json(&["sessions", "list"]).await;
+    let shown = shell.json(&["sessions", "show", listed["sessions"][0]["id"].as_str().unwrap()]).await;
+    assert_eq!(shown["turns"][0]["state"], "cancelled");
+}
+
+#[tokio::test]
 async fn an_answer_that_fails_is_a_failure() {
     let script =
         "[[rule]]\ntext = \".*\"\nreply = \"one two three\"\nfault = { kind = \"broken_stream\", after = 2 }\n";
