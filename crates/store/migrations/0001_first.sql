@@ -109,15 +109,16 @@ create table heads (
 create table moved (
     tenant text not null,
     owner text not null,
-    client text not null,
-    updated bigint not null,
-    session text not null,
     left_seq bigint not null,
     made_seq bigint not null,
+    client text not null,
     agent text not null,
+    session text not null,
+    updated bigint not null,
     at bigint not null,
-    primary key (tenant, owner, client, updated, session, left_seq)
+    primary key (tenant, owner, left_seq)
 );
+create index moved_by_client on moved (tenant, owner, client, updated, session);
 create index moved_by_time on moved (at);
 
 create table conversations (

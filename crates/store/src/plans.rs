@@ -31,8 +31,8 @@ fn every_list_reads_its_index_in_order() {
         ("sessions_by_client", walk::NEXT_CLIENT),
         ("sessions_by_client", walk::STANDING),
         ("sessions_by_client_agent", walk::STANDING_WITH_AGENT),
-        ("sqlite_autoindex_moved_1", walk::MOVED),
-        ("sqlite_autoindex_moved_1", walk::MOVED_WITH_AGENT),
+        ("moved_by_client", walk::MOVED_OF_MANY),
+        ("moved_by_client", walk::MOVED_OF_MANY_WITH_AGENT),
         ("turns_by_number", turns::KEPT),
         ("turns_by_number", turns::KEPT_ITEMS),
         ("turns_by_created", turns::ALL),
@@ -58,6 +58,15 @@ fn every_list_reads_its_index_in_order() {
         assert!(!text.contains("TEMP B-TREE"), "{sql}\n{text}");
         let scans = plan.iter().filter(|line| line.starts_with("SCAN") && !line.contains("CONSTANT ROW"));
         assert_eq!(scans.count(), 0, "{sql}\n{text}");
+    }
+}
+
+#[test]
+fn a_few_moves_are_found_by_their_commit_numbers() {
+    for sql in [walk::MOVED_OF_FEW, walk::MOVED_OF_FEW_WITH_AGENT] {
+        let plan = plan(&database(), sql);
+        let wanted = "SEARCH m USING INDEX sqlite_autoindex_moved_1 (tenant=? AND owner=? AND left_seq>?)";
+        assert!(plan.contains(&wanted.to_owned()), "{plan:?}");
     }
 }
 

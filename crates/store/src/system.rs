@@ -54,10 +54,8 @@ const REMOVE_TURN: &str = "delete from turns where tenant = $1 and id = $2";
 const REMOVE_METADATA: &str = "delete from session_metadata where tenant = $1 and session = $2";
 pub(crate) const REMOVE_SESSION: &str = "delete from sessions where tenant = $1 and id = $2 and deleted is not null";
 
-pub(crate) const LEFT: &str = "select tenant, owner, client, updated, session, left_seq from moved \
-     where at < $1 order by at limit $2";
-pub(crate) const FORGET: &str = "delete from moved where tenant = $1 and owner = $2 and client = $3 and updated = $4 \
-     and session = $5 and left_seq = $6";
+pub(crate) const LEFT: &str = "select tenant, owner, left_seq from moved where at < $1 order by at limit $2";
+pub(crate) const FORGET: &str = "delete from moved where tenant = $1 and owner = $2 and left_seq = $3";
 pub(crate) const TRIM: &str = "update heads set trimmed = case when trimmed > $3 then trimmed else $3 end \
      where tenant = $1 and owner = $2 and shard = 0";
 
@@ -168,7 +166,6 @@ impl SqlStore {
         for row in left {
             let mut columns = Columns::of("moved", row.clone());
             let owner = (columns.text()?, columns.text()?);
-            let (_, _, _) = (columns.text()?, columns.int()?, columns.text()?);
             let seq = columns.int()?;
             let last = trimmed.entry(owner).or_insert(seq);
             *last = seq.max(*last);

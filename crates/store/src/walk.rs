@@ -2,7 +2,8 @@
 //!
 //! A page as of a mark is made of two ordered runs: sessions whose last commit number is not above the mark stand where
 //! they stood; those that have moved since are found in the log of left positions, at the place that they held at the
-//! mark. Both runs start at the cursor and hold at most a page, so that a page costs the same wherever it is.
+//! mark. Each run starts at the cursor and holds at most a page, so that a page costs the same wherever it is. The
+//! standing run is read first: what moves between the two reads is found twice, at one place, and never missed.
 
 use std::cmp::Reverse;
 
@@ -23,8 +24,8 @@ pub(crate) const DRAW: &str = "update heads set seq = seq + 1 where tenant = $1 
      and owner = (select owner from sessions where tenant = $1 and id = $2)";
 
 /// Logs the position that a session is about to leave at the number just drawn.
-pub(crate) const LEAVE: &str = "insert into moved (tenant, owner, client, updated, session, left_seq, made_seq, agent, at) \
-     select s.tenant, s.owner, s.client, s.updated, s.id, h.seq, s.seq, s.agent, $3 from sessions s \
+pub(crate) const LEAVE: &str = "insert into moved (tenant, owner, left_seq, made_seq, client, agent, session, updated, at) \
+     select s.tenant, s.owner, h.seq, s.seq, s.client, s.agent, s.id, s.updated, $3 from sessions s \
      join heads h on h.tenant = s.tenant and h.owner = s.owner and h.shard = 0 where s.tenant = $1 and s.id = $2 \
      and s.deleted is null";
 
@@ -62,21 +63,40 @@ pub(crate) const STANDING: &str = standing!("");
 pub(crate) const STANDING_WITH_AGENT: &str = standing!(" and s.agent = $10");
 
 macro_rules! moved {
-    ($agent:literal) => {
+    ($updated:literal, $session:literal, $rest:literal) => {
         concat!(
             "select m.updated, ",
             session_columns!("s."),
             " from moved m join sessions s on s.tenant = m.tenant and s.id = m.session \
-              where m.tenant = $1 and m.owner = $2 and m.client = $3 and (m.updated, m.session) < ($4, $5) and ",
+              where m.tenant = $1 and m.owner = $2 and m.client = $3 and (",
+            $updated,
+            ", ",
+            $session,
+            ") < ($4, $5) and ",
             living!(),
-            " and m.made_seq <= $8 and m.left_seq > $8",
-            $agent,
-            " order by m.updated desc, m.session desc limit $9"
+            " and m.made_seq <= $8 and m.left_seq > $8 and (",
+            $updated,
+            ", ",
+            $session,
+            ") >= ($10, $11)",
+            $rest,
+            " order by ",
+            $updated,
+            " desc, ",
+            $session,
+            " desc limit $9"
         )
     };
 }
-pub(crate) const MOVED: &str = moved!("");
-pub(crate) const MOVED_WITH_AGENT: &str = moved!(" and m.agent = $10");
+/// The few that have moved since the mark, sorted: expressions, so that the index by commit number is used.
+pub(crate) const MOVED_OF_FEW: &str = moved!("m.updated + 0", "m.session || ''", "");
+pub(crate) const MOVED_OF_FEW_WITH_AGENT: &str = moved!("m.updated + 0", "m.session || ''", " and m.agent = $12");
+/// Of many, those in the stretch of the list that the page covers.
+pub(crate) const MOVED_OF_MANY: &str = moved!("m.updated", "m.session", "");
+pub(crate) const MOVED_OF_MANY_WITH_AGENT: &str = moved!("m.updated", "m.session", " and m.agent = $12");
+
+/// Up to how many moves are few.
+const FEW: i64 = 256;
 
 /// Behind every place: later than all times, and text that sorts after all hexadecimal digits.
 const START: (i64, &str) = (i64::MAX, "~");
@@ -90,29 +110,25 @@ struct Wanted<'a> {
     owner: &'a UserId,
     /// The ids of the agents that the list is narrowed to; empty for all.
     among: String,
-    after: (i64, String),
+    after: Place,
     now: Time,
     limit: u32,
 }
+
+/// A place in the list, as it is bound: update time and id.
+type Place = (i64, String);
+
+/// A run of the list: sessions with the update times of the places that they are shown at.
+type Run = Vec<(Time, Session)>;
 
 impl Wanted<'_> {
     fn head(&self) -> Params {
         params![self.filter.tenant.as_str(), self.owner.as_str()]
     }
 
-    /// The head of the list, then both runs of each client as of `mark`.
-    fn reads(&self, mark: i64, clients: &[String]) -> Vec<Read> {
-        let (standing, moved) =
-            if self.filter.agent.is_some() { (STANDING_WITH_AGENT, MOVED_WITH_AGENT) } else { (STANDING, MOVED) };
-        let runs = clients.iter().flat_map(|client| {
-            let page = self.page(mark, client);
-            [Read::new(standing, page.clone()), Read::new(moved, page)]
-        });
-        std::iter::once(Read::new(HEAD, self.head())).chain(runs).collect()
-    }
-
+    /// What the parameters of all four runs begin with.
     fn page(&self, mark: i64, client: &str) -> Params {
-        let mut params = params![
+        params![
             self.filter.tenant.as_str(),
             self.owner.as_str(),
             client,
@@ -123,10 +139,41 @@ impl Wanted<'_> {
             mark,
             // One more, to know whether there is a next page.
             self.limit.saturating_add(1),
-        ];
-        params.extend(self.filter.agent.map(|agent| agent.to_string().into()));
-        params
+        ]
     }
+
+    /// Those that stand where they stood at `mark`.
+    fn standing(&self, mark: i64, client: &str) -> Read {
+        let mut params = self.page(mark, client);
+        let Some(agent) = self.filter.agent else { return Read::new(STANDING, params) };
+        params.push(agent.to_string().into());
+        Read::new(STANDING_WITH_AGENT, params)
+    }
+
+    /// Those that stood between the cursor and `until` at `mark`, and have moved since.
+    fn moved(&self, mark: i64, client: &str, until: Place, few: bool) -> Read {
+        let mut params = self.page(mark, client);
+        params.extend(params![until.0, until.1]);
+        let Some(agent) = self.filter.agent else {
+            return Read::new(if few { MOVED_OF_FEW } else { MOVED_OF_MANY }, params);
+        };
+        params.push(agent.to_string().into());
+        Read::new(if few { MOVED_OF_FEW_WITH_AGENT } else { MOVED_OF_MANY_WITH_AGENT }, params)
+    }
+
+    /// The place after which nothing of a client's list can be on the page.
+    fn end(&self, standing: &Run) -> Place {
+        let full = standing.len() > self.limit as usize;
+        let last = standing.last().filter(|_| full);
+        last.map_or((i64::MIN, String::new()), |(updated, session)| (updated.nanos(), session.id.to_string()))
+    }
+}
+
+/// How far an owner's commits have come, and how far the log has been forgotten.
+#[derive(Clone, Copy, Default)]
+struct Head {
+    seq: i64,
+    trimmed: i64,
 }
 
 impl SqlStore {
@@ -150,16 +197,11 @@ impl SqlStore {
         let wanted = Wanted { filter, owner, among, after, now, limit };
         let mark = match walk {
             Some(walk) => walk.mark.first().copied().unwrap_or(i64::MAX),
-            None => self.one(HEAD, wanted.head()).await?.map_or(Ok(0), seq)?,
+            None => self.one(HEAD, wanted.head()).await?.map_or(Ok(Head::default()), head)?.seq,
         };
-        let clients = self.clients(filter).await?;
-        let mut found = self.driver.read(wanted.reads(mark, &clients), Reach::List).await?;
-        if found.first_mut().and_then(Vec::pop).map_or(Ok(0), trimmed)? > mark {
-            // The log no longer reaches back to the mark: the list as it is now, from the cursor on.
-            found = self.driver.read(wanted.reads(i64::MAX, &clients), Reach::List).await?;
-        }
-        let mut placed = found.into_iter().skip(1).flatten().map(placed).collect::<Result<Vec<_>>>()?;
+        let mut placed = self.placed(&wanted, mark).await?;
         placed.sort_by_key(|(updated, session)| Reverse((*updated, session.id)));
+        placed.dedup_by_key(|(_, session)| session.id);
         let more = placed.len() > limit as usize;
         placed.truncate(limit as usize);
         let next = placed.last().filter(|_| more).map(|(updated, session)| Walk {
@@ -168,6 +210,36 @@ impl SqlStore {
             after: Position { updated: *updated, id: session.id },
         });
         Ok(Page { items: placed.into_iter().map(|(_, session)| session).collect(), next })
+    }
+
+    /// All that the page as of `mark` is made of, in no order.
+    async fn placed(&self, wanted: &Wanted<'_>, mark: i64) -> Result<Run> {
+        let clients = self.clients(wanted.filter).await?;
+        let standing = |mark| clients.iter().map(move |client| wanted.standing(mark, client)).collect();
+        let (seen, mut runs) = self.runs(wanted, standing(mark)).await?;
+        let mut trimmed = seen.trimmed;
+        if trimmed <= mark && seen.seq > mark {
+            let few = seen.seq.saturating_sub(mark) <= FEW;
+            let ends = runs.iter().map(|run| wanted.end(run));
+            let moved = clients.iter().zip(ends).map(|(client, end)| wanted.moved(mark, client, end, few)).collect();
+            let (then, found) = self.runs(wanted, moved).await?;
+            runs.extend(found);
+            trimmed = then.trimmed;
+        }
+        if trimmed > mark {
+            // The log no longer reaches back to the mark: the list as it is now, from the cursor on.
+            runs = self.runs(wanted, standing(i64::MAX)).await?.1;
+        }
+        Ok(runs.into_iter().flatten().collect())
+    }
+
+    /// The head of the list and the runs that the reads find, on one snapshot.
+    async fn runs(&self, wanted: &Wanted<'_>, reads: Vec<Read>) -> Result<(Head, Vec<Run>)> {
+        let reads = std::iter::once(Read::new(HEAD, wanted.head())).chain(reads).collect();
+        let mut found = self.driver.read(reads, Reach::List).await?.into_iter();
+        let seen = found.next().and_then(|mut rows| rows.pop()).map_or(Ok(Head::default()), head)?;
+        let runs = found.map(|rows| rows.into_iter().map(placed).collect()).collect::<Result<_>>()?;
+        Ok((seen, runs))
     }
 
     /// The clients whose sessions are wanted: the one that is named, or each that has made one for this owner.
@@ -189,14 +261,9 @@ impl SqlStore {
     }
 }
 
-fn seq(row: Row) -> Result<i64> {
-    Columns::of("heads", row).int()
-}
-
-fn trimmed(row: Row) -> Result<i64> {
+fn head(row: Row) -> Result<Head> {
     let mut columns = Columns::of("heads", row);
-    columns.int()?;
-    columns.int()
+    Ok(Head { seq: columns.int()?, trimmed: columns.int()? })
 }
 
 /// A session and the update time of the place that it is shown at.
