@@ -9,7 +9,7 @@ mod tally;
 
 use std::env;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -52,10 +52,10 @@ fn dispatch() -> Result<bool> {
             let program = format!("sederunt-{command}");
             // The program starts the server that lies beside it, so both are built.
             let build = ["build", "--release", "--locked", "-p", "sederunt", "-p", &program];
-            if !Command::new("cargo").args(build).status()?.success() {
+            if !run::command("cargo").args(build).status()?.success() {
                 return Ok(false);
             }
-            Ok(Command::new(format!("target/release/{program}")).args(arguments).status()?.success())
+            Ok(run::command(&format!("target/release/{program}")).args(arguments).status()?.success())
         }
         _ => bail!("unknown command\n{USAGE}"),
     }

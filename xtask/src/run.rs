@@ -1,5 +1,6 @@
 //! Runs one program with its output in a log file and a limit on its time.
 
+use std::env;
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -37,15 +38,27 @@ impl Outcome {
     }
 }
 
+/// A command without what `cargo run` tells this program of itself: build scripts that look at it would be run again by
+/// every cargo that is started from here, and once more by the next that is not.
+pub fn command(program: &str) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 /// Runs `words` and waits, at most `limit`. An error only if it could not be started.
-pub fn program(name: &str, words: &[String], env: &[(&str, &str)], limit: Duration) -> Result<Outcome> {
+pub fn program(name: &str, words: &[String], more: &[(&str, &str)], limit: Duration) -> Result<Outcome> {
     fs::create_dir_all(LOGS)?;
     let path = Path::new(LOGS).join(format!("{name}.log"));
     let log = File::create(&path)?;
     let (first, rest) = words.split_first().context("a stage has a program")?;
-    let child = Command::new(first)
+    let child = command(first)
         .args(rest)
-        .envs(env.iter().copied())
+        .envs(more.iter().copied())
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
