@@ -70,7 +70,9 @@ pub async fn run(args: Args, json: bool) -> Result<(), Fault> {
         match line.trim() {
             "" if terminal => break,
             "" => continue,
-            text => chat.judge_on(&chat.say(text).await?),
+            // A person can go on after an answer that failed; a script must learn of it.
+            text if terminal => chat.judge_on(&chat.say(text).await?),
+            text => chat.judge(&chat.say(text).await?)?,
         }
     }
     Ok(())

@@ -10,7 +10,7 @@ use sederunt_core::caller::Caller;
 use sederunt_core::clock::Time;
 use sederunt_core::error::Error;
 use sederunt_core::id::{AgentId, Key, SessionId, UserId};
-use sederunt_core::session::{NewSession, Session, SessionFilter};
+use sederunt_core::session::{NewSession, Session, SessionFilter, TITLE_MAX};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -64,6 +64,9 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Json<SessionView>), Refusal> {
     let ttl = body.ttl.as_deref().map(unit::time).transpose();
     let ttl = ttl.map_err(|why| Refusal::invalid("ttl", why, "write it such as \"24h\""))?;
+    if body.title.as_ref().is_some_and(|title| title.chars().count() > TITLE_MAX) {
+        return Err(Refusal::invalid("title", format!("longer than {TITLE_MAX} characters"), "shorten it"));
+    }
     let agent = agents::find(&control, &caller, &agent).await?;
     let wanted = match (body.version, agent.published) {
         (Some(label), _) => VersionRef::Label(label),

@@ -2,13 +2,14 @@
 //! does, and nobody ever waits for a watcher: one that is too slow misses some, and is told how many.
 
 use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use bytes::Bytes;
 use futures_util::future::{BoxFuture, Either};
 use futures_util::{FutureExt, StreamExt, stream};
 use http::Request;
@@ -29,11 +30,18 @@ const PATH: usize = 512;
 
 /// Where answers are told.
 #[derive(Clone, Debug)]
-pub struct Tail(broadcast::Sender<Answered>);
+pub struct Tail(Arc<Told>);
+
+#[derive(Debug)]
+struct Told {
+    answers: broadcast::Sender<Answered>,
+    /// Counted here too: the channel's own count is behind a lock, which every request would take.
+    watchers: AtomicUsize,
+}
 
 impl Default for Tail {
     fn default() -> Self {
-        Self(broadcast::Sender::new(BEHIND))
+        Self(Arc::new(Told { answers: broadcast::Sender::new(BEHIND), watchers: AtomicUsize::new(0) }))
     }
 }
 
@@ -41,6 +49,27 @@ impl Tail {
     /// `inner`, whose answers are told.
     pub fn around<S>(&self, inner: S) -> Tapped<S> {
         Tapped { tail: self.clone(), inner }
+    }
+
+    fn watch(&self) -> Watcher {
+        self.0.watchers.fetch_add(1, Ordering::Relaxed);
+        Watcher { tail: self.clone(), answers: self.0.answers.subscribe() }
+    }
+
+    fn is_watched(&self) -> bool {
+        self.0.watchers.load(Ordering::Relaxed) > 0
+    }
+}
+
+/// Somebody who watches; counted for as long as they do.
+struct Watcher {
+    tail: Tail,
+    answers: broadcast::Receiver<Answered>,
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.tail.0.watchers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -76,7 +105,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        if self.tail.0.receiver_count() == 0 {
+        if !self.tail.is_watched() {
             return Either::Left(self.inner.call(request));
         }
         let began = Instant::now();
@@ -96,7 +125,7 @@ where
                 request_id: id.map(str::to_owned),
             };
             // An error only says that the last watcher has gone.
-            _ = tail.0.send(answered);
+            _ = tail.0.answers.send(answered);
             Ok(response)
         };
         Either::Right(told.boxed())
@@ -105,28 +134,28 @@ where
 
 /// Streams answers until the watcher goes away or the server is told to end.
 pub(super) async fn watch(State(control): State<Control>, Admin(_): Admin) -> Response {
-    let answers = control.0.tail.0.subscribe();
+    let watcher = control.0.tail.watch();
     let first = stream::once(async { event("open", &json!({})) });
-    let rest = stream::unfold((control, answers), |(control, mut answers)| async {
+    let rest = stream::unfold((control, watcher), |(control, mut watcher)| async {
         let answer = tokio::select! {
             biased;
             () = control.0.shutdown.soft.cancelled() => return None,
-            answer = answers.recv() => answer,
+            answer = watcher.answers.recv() => answer,
         };
         let told = match answer {
-            Ok(answer) => {
-                #[derive(Serialize)]
-                struct Told {
-                    at: Stamp,
-                    #[serde(flatten)]
-                    answer: Answered,
-                }
-                event("answered", &Told { at: Stamp(control.app().ports().timer.wall()), answer })
-            }
+            Ok(answer) => event("answered", &Line { at: Stamp(control.app().ports().timer.wall()), answer }),
             Err(RecvError::Lagged(count)) => event("missed", &json!({"count": count})),
             Err(RecvError::Closed) => return None,
         };
-        Some((told, (control, answers)))
+        Some((told, (control, watcher)))
     });
-    events(first.chain(rest).map(|event: Bytes| event).boxed())
+    events(first.chain(rest).boxed())
+}
+
+/// An answer as it is shown.
+#[derive(Serialize)]
+struct Line {
+    at: Stamp,
+    #[serde(flatten)]
+    answer: Answered,
 }

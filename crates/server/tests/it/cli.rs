@@ -228,6 +228,9 @@ async fn an_answer_that_fails_is_a_failure() {
     let done = Shell::of(&house).run(&["chat", "echo", "x"]).await;
     done.failed(1);
     assert_eq!(done.out, "one two \n");
+    let piped = Shell::of(&house).feed(&["chat", "echo"], "x\ny\n").await;
+    piped.failed(1);
+    assert_eq!(piped.out, "one two \n");
 }
 
 #[tokio::test]

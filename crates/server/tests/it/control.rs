@@ -316,6 +316,8 @@ async fn what_cannot_be_read_is_refused_with_its_place() {
     assert!(message.starts_with("key: "), "{message}");
     refused(json!({"key": "k"})).await;
 
+    let title = desk.post("/agents/{agent}/sessions", &["echo"], json!({"title": "x".repeat(201)})).await;
+    assert_eq!((title.expect(400), code(&title).as_str()).1, "invalid");
     let missing = house.alice().get("/control/v1/nothing").await;
     assert_eq!((missing.expect(404), code(&missing).as_str()).1, "no_such_operation");
     let method = house.alice().delete("/control/v1/status").await;
