@@ -1,6 +1,7 @@
 //! Accepting a turn: one transaction takes the lane and stores the input; only then does it run.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::live::Live;
 use super::run::Run;
@@ -13,6 +14,9 @@ use crate::item::{Item, ItemBody};
 use crate::session::Session;
 use crate::store::{Accept, Keyed, RequestKey, TurnRecord};
 use crate::turn::{Ending, Lane, NewTurn, Parent, Turn, TurnKind, TurnState};
+
+/// How long is waited before a lane is tried again that is held by another node.
+const ELSEWHERE: Duration = Duration::from_millis(20);
 
 /// A turn that was started, joined, or found to have been run before.
 #[derive(Clone, Debug)]
@@ -74,18 +78,27 @@ impl Engine {
             place.turn_has_come(false).await?;
         }
         let mut waited = place.is_some();
+        let mut missed = false;
         loop {
             let waiting = place.as_ref().map(super::queue::Place::id);
             match self.accept(&setting, &new, lane.clone(), request.clone(), waiting).await {
                 Err(Error::Conflict { kind: Conflict::Busy, id }) => match when_busy {
                     WhenBusy::Reject => return Err(Error::conflict(Conflict::Busy, id)),
-                    WhenBusy::Interrupt => self.clear(&setting, &lane).await?,
-                    WhenBusy::Steer => {
-                        if let Some(joined) = self.steer(&setting, &lane, &new) {
-                            return Ok(Started::Live(joined));
+                    WhenBusy::Interrupt | WhenBusy::Steer => {
+                        self.all_accepted().await;
+                        let running = self.running_in(&setting, &lane);
+                        match (when_busy, &running) {
+                            (WhenBusy::Interrupt, _) => self.clear(&setting, &lane, running.as_deref()).await?,
+                            (_, Some(live)) if self.steer(live, &new) => return Ok(Started::Live(live.clone())),
+                            // It takes no more: this will be a turn of its own.
+                            _ => {}
                         }
-                        // The running turn takes no more: wait for its end, then run as a turn of its own.
-                        self.wait_for(&setting, &lane).await;
+                        match running {
+                            Some(live) => live.closed().await,
+                            // It has ended meanwhile; or, if that is so twice, it runs elsewhere.
+                            None if missed => tokio::time::sleep(ELSEWHERE).await,
+                            None => missed = true,
+                        }
                     }
                     WhenBusy::Queue => {
                         let place = match &mut place {
@@ -96,12 +109,11 @@ impl Engine {
                         waited = true;
                     }
                 },
-                done => {
-                    if let (Ok(_), Some(place)) = (&done, place) {
-                        place.used();
-                    }
-                    return done;
+                // An interrupt emptied the queue between the look and the try.
+                Err(Error::Conflict { kind: Conflict::Stale, .. }) if waiting.is_some() => {
+                    return Err(Error::conflict(Conflict::Interrupted, lane));
                 }
+                done => return done,
             }
         }
     }
@@ -214,26 +226,17 @@ impl Engine {
         in_lane.find(|l| l.phase() != super::live::Phase::Closed).cloned()
     }
 
-    /// Interrupts what runs in the lane, drops what waits for it, and waits for the lane to be free.
-    async fn clear(&self, setting: &Setting, lane: &Lane) -> Result<()> {
+    /// Drops what waits for the lane, and interrupts what runs in it.
+    async fn clear(&self, setting: &Setting, lane: &Lane, running: Option<&Live>) -> Result<()> {
         self.0.ports.store.clear_queue(&setting.caller.tenant, lane).await?;
-        if let Some(live) = self.running_in(setting, lane) {
+        self.0.queues.ring(&setting.caller.tenant, lane);
+        if let Some(live) = running {
             live.interrupt(Ending::Superseded);
         }
-        self.wait_for(setting, lane).await;
         Ok(())
     }
 
-    fn steer(&self, setting: &Setting, lane: &Lane, new: &NewTurn) -> Option<Arc<Live>> {
-        let live = self.running_in(setting, lane)?;
-        live.steer(new.text.clone(), self.0.settings.queue_length as usize).then_some(live)
-    }
-
-    /// Waits for the end of what runs in the lane here; a moment if it runs elsewhere.
-    async fn wait_for(&self, setting: &Setting, lane: &Lane) {
-        match self.running_in(setting, lane) {
-            Some(live) => live.closed().await,
-            None => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
-        }
+    fn steer(&self, live: &Live, new: &NewTurn) -> bool {
+        live.steer(new.text.clone(), self.0.settings.queue_length as usize)
     }
 }

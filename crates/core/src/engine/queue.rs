@@ -40,13 +40,12 @@ impl Queues {
     }
 }
 
-/// A place in a lane's queue. Given up when dropped without having been [used](Place::used).
+/// A place in a lane's queue. Given up when dropped; a turn that was made of it has taken it off the queue already.
 pub(super) struct Place {
     engine: Engine,
     waiting: Waiting,
     bell: watch::Receiver<()>,
     deadline: tokio::time::Instant,
-    used: bool,
 }
 
 impl Engine {
@@ -65,18 +64,13 @@ impl Engine {
         let bell = shared.queues.bell(tenant, lane);
         shared.ports.store.enqueue(&waiting, shared.settings.queue_length).await?;
         let deadline = tokio::time::Instant::now() + shared.settings.queue_wait;
-        Ok(Place { engine: self.clone(), waiting, bell, deadline, used: false })
+        Ok(Place { engine: self.clone(), waiting, bell, deadline })
     }
 }
 
 impl Place {
     pub(super) fn id(&self) -> uuid::Uuid {
         self.waiting.id
-    }
-
-    /// The input became a turn, which took it off the queue.
-    pub(super) fn used(mut self) {
-        self.used = true;
     }
 
     /// Looks, or with `wait` first waits, until it may be worth trying: the input is first in its queue and somebody left
@@ -110,9 +104,6 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if self.used {
-            return;
-        }
         let (engine, waiting) = (self.engine.clone(), self.waiting.clone());
         self.engine.0.tasks.spawn(async move {
             let gone = engine.0.ports.store.dequeue(&waiting.tenant, &waiting.lane, waiting.id).await;

@@ -202,10 +202,14 @@ impl Run {
                         open.retain(|call| call.call != result.call);
                         parts.push(PartBody::ToolResult(result));
                     }
-                    Ok(ModelEvent::ParameterUpdate { name, value }) => match self.parameter_update(name, value) {
-                        Ok(part) => parts.extend(part),
-                        Err(fault) => halt = Some(Err(fault)),
-                    },
+                    Ok(ModelEvent::ParameterUpdate { name, value }) => {
+                        // What this batch has changed counts as said.
+                        self.say(std::mem::take(&mut parts)).await?;
+                        match self.parameter_update(name, value) {
+                            Ok(part) => parts.extend(part),
+                            Err(fault) => halt = Some(Err(fault)),
+                        }
+                    }
                     Ok(ModelEvent::Usage(usage)) => parts.push(PartBody::Usage(usage)),
                     Ok(ModelEvent::Stop(stop)) => halt = Some(Ok(stop)),
                     Err(fault) => halt = Some(Err(fault)),
@@ -274,16 +278,16 @@ impl Run {
 
     /// Runs calls side by side; their results come in the order of the calls.
     async fn call(&self, calls: Vec<ToolCall>) -> Result<(), Halt> {
-        let results = join_all(calls.iter().map(|call| async {
+        let outputs = join_all(calls.iter().map(|call| async {
             if call.tool == UPDATE_PARAMETER {
-                return (self.update_by_tool(call), call.call.clone());
+                return None;
             }
-            let output = self.engine.0.ports.tools.call(&self.setting.caller, &call.tool, &call.arguments).await;
-            ((None, output), call.call.clone())
+            Some(self.engine.0.ports.tools.call(&self.setting.caller, &call.tool, &call.arguments).await)
         }));
-        for ((update, output), call) in results.await {
+        for (output, call) in outputs.await.into_iter().zip(&calls) {
+            let (update, output) = output.map_or_else(|| self.update_by_tool(call), |output| (None, output));
             let mut parts: Vec<_> = update.into_iter().collect();
-            parts.push(PartBody::ToolResult(ToolResult { call, output }));
+            parts.push(PartBody::ToolResult(ToolResult { call: call.call.clone(), output }));
             self.say(parts).await?;
         }
         Ok(())
