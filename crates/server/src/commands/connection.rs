@@ -44,8 +44,6 @@ pub struct Target {
     pub token: Option<String>,
     /// The root to trust beside the system's.
     pub ca: Option<PathBuf>,
-    /// What the ready file says, if one was named.
-    pub ready: Option<Ready>,
     /// The tenant that is meant, if not the token's own.
     pub tenant: Option<String>,
 }
@@ -64,7 +62,7 @@ impl Connection {
         let token = self.token.clone().or(first_user).or_else(|| local.then(|| TOKEN.to_owned()));
         let kept = || Some(state_directory().join("root.pem")).filter(|file| local && file.exists());
         let ca = self.ca.clone().or_else(|| ready.as_ref().and_then(|ready| ready.ca.clone())).or_else(kept);
-        Ok(Target { server, token, ca, ready, tenant: self.tenant.clone() })
+        Ok(Target { server, token, ca, tenant: self.tenant.clone() })
     }
 
     /// A client of that server.

@@ -1,6 +1,7 @@
 //! The control API: each operation once over a socket, each answer held against `openapi.json`, and what it refuses.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use http::Method;
 use sederunt_server::control::{OPENAPI, PREFIX, operations};
@@ -71,6 +72,21 @@ fn every_operation_is_described_and_every_description_is_an_operation() {
     let there: BTreeSet<_> = operations().into_iter().map(|(m, p)| (m.to_owned(), p.to_owned())).collect();
     assert_eq!(described, there);
     schema::assert_all_references_lead_somewhere(&description, &description);
+}
+
+#[test]
+fn the_page_on_it_names_every_operation_and_every_error_code() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/control-api.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let told: BTreeSet<_> = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |")).collect();
+    let told: BTreeSet<_> = told.into_iter().map(|(operation, _)| operation.to_owned()).collect();
+    let there: BTreeSet<_> = operations().into_iter().map(|(method, path)| format!("{method} {path}")).collect();
+    assert_eq!(told, there);
+    let description: Value = serde_json::from_str(OPENAPI).unwrap();
+    let codes = &description["components"]["schemas"]["Error"]["properties"]["error"]["properties"]["code"]["enum"];
+    for code in codes.as_array().unwrap() {
+        assert!(page.contains(&format!("`{}`", code.as_str().unwrap())), "{code}");
+    }
 }
 
 #[tokio::test]
