@@ -40,6 +40,8 @@ pub struct Server {
     pub http: Option<SocketAddr>,
     /// Where TLS is served.
     pub https: Option<SocketAddr>,
+    /// Where /metrics is served apart from the APIs.
+    pub internal: Option<SocketAddr>,
     shutdown: Shutdown,
     listeners: Vec<JoinHandle<Drained>>,
     tasks: TaskTracker,
@@ -77,6 +79,7 @@ impl Server {
             app,
             http: None,
             https: None,
+            internal: None,
             shutdown,
             listeners: Vec::new(),
             tasks: TaskTracker::new(),
@@ -92,7 +95,7 @@ impl Server {
             // A tail of its own, which nobody watches: the tail shows what clients ask, not what looks after the server.
             Some(at) => {
                 let routes = Tail::default().around(watching.merge(counted));
-                server.listen(at, None, routes, limits.clone())?;
+                server.internal = Some(server.listen(at, None, routes, limits.clone())?);
             }
             None => apis = apis.merge(counted),
         }

@@ -76,3 +76,19 @@ async fn development_tokens_are_good_in_development_only() {
     server.stop().await;
     drop(folder);
 }
+
+#[tokio::test]
+async fn metrics_are_told_apart_from_the_apis_where_that_is_wished() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("data").display());
+    let any = Some("127.0.0.1:0".parse().unwrap());
+    let listen = Listen { http: any, internal: any, ..Listen::default() };
+    let server = Server::start(&config(&[("store.url", &url)]), &ground(), listen).await.unwrap();
+    let get =
+        |at: Option<std::net::SocketAddr>, path| Reply::of(plain_client().get(format!("http://{}{path}", at.unwrap())));
+    get(server.internal, "/metrics").await.expect(200);
+    get(server.internal, "/readyz").await.expect(200);
+    get(server.http, "/metrics").await.expect(404);
+    get(server.http, "/readyz").await.expect(200);
+    server.stop().await;
+}
