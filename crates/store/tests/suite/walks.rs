@@ -204,13 +204,14 @@ async fn a_page_says_that_it_is_the_last() {
 }
 
 #[tokio::test]
-async fn of_sessions_of_one_moment_the_greater_id_comes_first_wherever_they_went() {
+async fn sessions_of_one_moment_come_by_id_however_often_each_has_moved_since() {
     each(async |world| {
         let agent = world.agent("helper").await;
         let mut made = Vec::new();
         for _ in 0..9 {
             made.push(world.session(&agent, at(0)).await);
         }
+        let patch = SessionPatch::default();
         let (mut seen, mut walk) = (Vec::new(), None);
         loop {
             let page = world.store.walk_sessions(&world.everything(), None, walk.as_ref(), at(9), 1).await.unwrap();
@@ -219,8 +220,11 @@ async fn of_sessions_of_one_moment_the_greater_id_comes_first_wherever_they_went
             if walk.is_none() {
                 break;
             }
-            for session in &made {
-                world.talk(session, "hi", at(1)).await;
+            for n in 0..30 {
+                for session in &made {
+                    let touched = world.store.update_session(&world.tenant, session.id, &patch, true, at(n));
+                    touched.await.unwrap();
+                }
             }
         }
         assert_eq!(seen, made.iter().rev().map(|session| session.id).collect::<Vec<_>>());
