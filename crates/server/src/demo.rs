@@ -1,4 +1,4 @@
-//! What `dev` begins with: two users, an application, and two agents whose ids never change, so that what was pasted
+//! What `dev` begins with: two users, two applications, and two agents whose ids never change, so that what was pasted
 //! into a test yesterday is right today.
 
 use sederunt_core::agent::Definition;
@@ -20,7 +20,8 @@ pub const TOKEN: &str = "sederunt-dev-alice";
 const USERS: [(&str, &str); 2] = [("alice", TOKEN), ("bob", "sederunt-dev-bob")];
 const CLIENT_ID: &str = "sederunt-dev-app";
 const CLIENT_SECRET: &str = "sederunt-dev-secret";
-/// Where the development application may send its users back to.
+const PUBLIC_CLIENT_ID: &str = "sederunt-dev-public";
+/// Where the development applications may send their users back to.
 const REDIRECTS: [&str; 4] = [
     "http://localhost:3000/callback",
     "http://127.0.0.1:3000/callback",
@@ -50,16 +51,22 @@ pub async fn install(app: &App, rid: impl Fn(AgentId) -> String) -> Result<Demo>
     for (name, token) in USERS {
         app.tokens().development_user(token, &tenant, UserId::from(name)).await?;
     }
-    let application = Application {
-        client_id: CLIENT_ID.into(),
-        secret: None,
-        tenant: tenant.clone(),
-        name: "Development application".into(),
-        redirect_uris: REDIRECTS.map(str::to_owned).to_vec(),
-        grants: Grants::user(),
-        created: app.ports().timer.wall(),
-    };
-    app.tokens().put_application(application, Some(CLIENT_SECRET)).await?;
+    let applications = [
+        (CLIENT_ID, "Development application", Some(CLIENT_SECRET)),
+        (PUBLIC_CLIENT_ID, "Development application in a browser", None),
+    ];
+    for (client_id, name, secret) in applications {
+        let application = Application {
+            client_id: client_id.into(),
+            secret: None,
+            tenant: tenant.clone(),
+            name: name.into(),
+            redirect_uris: REDIRECTS.map(str::to_owned).to_vec(),
+            grants: Grants::user(),
+            created: app.ports().timer.wall(),
+        };
+        app.tokens().put_application(application, secret).await?;
+    }
     let caller = Caller {
         tenant,
         user: UserId::from("sederunt"),
@@ -79,7 +86,13 @@ pub async fn install(app: &App, rid: impl Fn(AgentId) -> String) -> Result<Demo>
         agents.push(Agent { key: key.into(), rid: rid(id), name, versions: vec!["1.0".into()] });
     }
     let user = |(name, token): (&str, &str)| User { name: name.into(), token: token.into() };
-    let oauth = OAuth { client_id: CLIENT_ID.into(), client_secret: CLIENT_SECRET.into() };
+    let [redirect_uri, ..] = REDIRECTS;
+    let oauth = OAuth {
+        client_id: CLIENT_ID.into(),
+        client_secret: CLIENT_SECRET.into(),
+        public_client_id: PUBLIC_CLIENT_ID.into(),
+        redirect_uri: redirect_uri.into(),
+    };
     Ok(Demo { users: USERS.map(user).to_vec(), agents, oauth })
 }
 

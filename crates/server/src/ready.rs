@@ -53,6 +53,10 @@ pub struct Agent {
 pub struct OAuth {
     pub client_id: String,
     pub client_secret: String,
+    /// The application that has no secret and uses PKCE.
+    pub public_client_id: String,
+    /// One of the addresses to which both may send their users back.
+    pub redirect_uri: String,
 }
 
 impl Ready {
