@@ -21,6 +21,7 @@ use tracing::Instrument;
 
 use crate::cors::{self, Cors};
 use crate::credential::{Credential, credential};
+use crate::leftover;
 use crate::limit::{Admission, Limiter};
 use crate::metrics::{Metrics, Operation};
 use crate::observed::Observed;
@@ -154,12 +155,16 @@ where
             operation = %operation
         );
         let origin = edge.cors.as_ref().and_then(|cors| cors.origin(request.headers()));
+        let leftover = leftover::watch(&mut request);
         let (admission, handled) = match edge.refuse(&request) {
             Ok(admission) => {
                 request.extensions_mut().insert(RequestId(id.clone()));
                 (admission, Ok(AssertUnwindSafe(self.inner.call(request)).catch_unwind()))
             }
-            Err(refusal) => (None, Err(refusal)),
+            Err(refusal) => {
+                drop(request);
+                (None, Err(refusal))
+            }
         };
         let answer = async move {
             let response = match handled {
@@ -172,6 +177,9 @@ where
                     }
                 },
             };
+            if let Some(leftover) = leftover {
+                leftover.discard().await;
+            }
             let mut response = response.map(|body| {
                 let is_stream = !body.is_end_stream() && body.size_hint().exact().is_none();
                 if is_stream { Body::new(Observed::new(body, &edge.metrics, began, admission)) } else { body }

@@ -7,6 +7,7 @@ pub mod body;
 pub mod cors;
 pub mod credential;
 pub mod edge;
+mod leftover;
 pub mod limit;
 pub mod metrics;
 mod observed;

@@ -29,6 +29,8 @@ def signed_in(server, public):
     identity, redirect = public
     auth = PublicClientAuth(client_id=identity, redirect_url=redirect, scopes=SCOPES, should_refresh=False)
     client = FoundryClient(auth=auth, hostname=server.host, config=config())
+    # The client tells `auth` where the server is when it is first asked for a resource.
+    assert client.aip_agents.Agent
     where, query = visit(server, auth.sign_in())
     assert where == redirect
     assert set(query) == {"code", "state"}

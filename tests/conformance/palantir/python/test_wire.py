@@ -327,6 +327,28 @@ def test_a_connection_serves_one_request_after_another(server, echo, session):
     connection.close()
 
 
+@pytest.mark.parametrize(
+    ("query", "token", "status"), [("", "alice", 400), ("?preview=true", None, 401), ("?preview=true", "alice", 404)]
+)
+def test_a_refusal_before_the_body_was_looked_at_keeps_the_connection(server, echo, query, token, status):
+    connection = connect(server)
+    body = json.dumps({"title": "x" * 100_000}).encode()
+    for _ in range(20):
+        connection.putrequest("PUT", f"{PREFIX}/agents/{echo}/sessions/{NO_SESSION}/updateTitle{query}")
+        if token:
+            connection.putheader("Authorization", f"Bearer {server.token(token)}")
+        connection.putheader("Content-Type", "application/json")
+        connection.putheader("Content-Length", str(len(body)))
+        # Head and body in writes of their own, as the SDKs send them.
+        connection.endheaders()
+        connection.send(body)
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == status
+        assert not answer.will_close
+    connection.close()
+
+
 def test_ids_in_bodies_are_echoed_in_lower_case(server, echo, session):
     trace = new_id()
     body = HELLO | {"sessionTraceId": trace.upper()}
