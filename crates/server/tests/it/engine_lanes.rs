@@ -90,20 +90,22 @@ async fn a_full_queue_takes_no_more() {
     let world = World::with(Settings { queue_length: 2, ..Settings::default() }, Definition::default()).await;
     let seat = world.seat().await;
     let first = seat.start(say("0")).await.unwrap();
-    let call = world.call().await;
-    let waiting = [1, 2].map(|n| seat.start_aside(say_when_busy(&n.to_string(), WhenBusy::Queue)));
-    seat.queue_holds(2).await;
+    let before = seat.look().await;
+    let waiting = [1, 2].map(|n| seat.waiting(Uuid::from_u128(n), Time::from_nanos(i64::MAX)));
+    for waiting in &waiting {
+        seat.store.enqueue(waiting, 2).await.unwrap();
+    }
     let refused = seat.start(say_when_busy("3", WhenBusy::Queue)).await;
     assert!(matches!(refused, Err(Error::TooMany { .. })), "{refused:?}");
-    call.done();
+    assert_eq!(seat.look().await, before);
+    for waiting in &waiting {
+        assert!(seat.store.dequeue(&waiting.tenant, &waiting.lane, waiting.id).await.unwrap());
+    }
+    let place = seat.start_aside(say_when_busy("3", WhenBusy::Queue));
+    world.call().await.done();
     ended(&first).await;
-    for _ in &waiting {
-        world.call().await.done();
-    }
-    for started in waiting {
-        ended(&started.await.unwrap().unwrap()).await;
-    }
-    assert_eq!(seat.look().await.turns, 3);
+    world.call().await.done();
+    assert_eq!(ended(&place.await.unwrap().unwrap()).await.turn.number, Some(2));
 }
 
 #[tokio::test]

@@ -1,14 +1,26 @@
 //! The whole server, in this process, on ports of its own: a module for each story.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod cli;
+mod clock;
 mod configuration;
 mod control;
 mod development;
+mod dice;
 mod documentation;
+mod durability;
 mod ending;
+mod engine;
+mod engine_cancel;
+mod engine_lanes;
+mod engine_once;
+mod engine_schedules;
+mod engine_tools;
 mod harness;
+mod malformed;
+mod palantir;
 mod safety;
 mod schema;
 mod switches;
+mod world;

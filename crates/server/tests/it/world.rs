@@ -12,8 +12,8 @@ use futures_util::stream::{self, BoxStream};
 use sederunt_core::agent::{Definition, WhenBusy};
 use sederunt_core::app::{App, NewAgent, NoObserver, Ports, RequestOnce, Save, Settings};
 use sederunt_core::caller::{Caller, Grants};
-use sederunt_core::clock::{Clock, MovableClock, SystemTimer, Time, Timer};
-use sederunt_core::engine::{PartReader, Started};
+use sederunt_core::clock::{MovableClock, SystemTimer, Time, Timer};
+use sederunt_core::engine::{Outcome, PartReader, Started};
 use sederunt_core::error::{Conflict, Error, FaultKind, ModelFault, Result};
 use sederunt_core::id::{AgentId, ClientId, Ids, SeededChance, SessionId, TenantId, TurnId};
 use sederunt_core::item::{ItemBody, ToolCall, ToolResult};
@@ -115,6 +115,11 @@ impl World {
         Self { ground, app, agent: agent.id, calls: tokio::sync::Mutex::new(calls) }
     }
 
+    /// Another node on the same ground, which does not know whether there are others.
+    pub async fn alone_not(ground: &Ground) -> App {
+        App::start(ground.ports(), Settings::default(), false).await.unwrap()
+    }
+
     /// Alice in a new session.
     pub async fn seat(&self) -> Seat {
         let caller = user("alice");
@@ -136,6 +141,11 @@ impl World {
     /// The next question to the model.
     pub async fn call(&self) -> Call {
         soon(async { self.calls.lock().await.recv().await.unwrap() }).await
+    }
+
+    /// The next question, if there ever is one.
+    pub async fn call_if_any(&self) -> Call {
+        self.calls.lock().await.recv().await.unwrap()
     }
 
     /// Whether the model has been asked nothing that nobody heard.
@@ -172,8 +182,8 @@ impl Seat {
 
     /// The same with an idempotency key; what is asked is the text.
     pub async fn start_once(&self, key: &str, new: NewTurn) -> Result<Started> {
-        let body = new.text.clone();
-        let once = RequestOnce { key, operation: "continue", body: body.as_bytes() };
+        let (body, operation) = (new.text.clone(), format!("continue {}", self.session));
+        let once = RequestOnce { key, operation: &operation, body: body.as_bytes() };
         soon(self.app.turns().start(&self.caller, self.agent, self.session, new, Some(once))).await
     }
 
@@ -283,8 +293,8 @@ pub fn say_keeping(text: &str) -> NewTurn {
 /// What a turn came to. It must stand.
 pub async fn ended(started: &Started) -> Arc<TurnRecord> {
     match soon(started.outcome()).await {
-        sederunt_core::engine::Outcome::Ended(record) => record,
-        sederunt_core::engine::Outcome::Gone => panic!("the record of {} is gone", started.turn().id),
+        Outcome::Ended(record) => record,
+        other => panic!("{} does not stand: {other:?}", started.turn().id),
     }
 }
 
@@ -399,6 +409,11 @@ impl Call {
 
     pub fn fault(self, kind: FaultKind) {
         _ = self.words.send(Err(kind.with("")));
+    }
+
+    /// Whether the engine has hung up.
+    pub fn is_hung_up(&self) -> bool {
+        self.words.is_closed()
     }
 
     /// Waits until the engine has hung up.
