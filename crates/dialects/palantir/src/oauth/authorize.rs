@@ -53,7 +53,7 @@ async fn trusted(dialect: &Dialect, form: &Form) -> Result<Application, OauthErr
 
 fn redeem(form: &Form) -> Result<Redeem, OauthError> {
     if form.required("response_type")? != "code" {
-        return Err(OauthError::request("response_type must be code"));
+        return Err(OauthError::response_type());
     }
     if form.get("code_challenge_method") != Some("S256") {
         return Err(OauthError::request("code_challenge_method must be S256"));
