@@ -27,17 +27,9 @@ impl OauthError {
         Self::new(StatusCode::UNAUTHORIZED, "invalid_client", "the client is unknown or its secret is wrong")
     }
 
-    pub fn response_type() -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "unsupported_response_type", "response_type is code")
-    }
-
     pub fn grant_type() -> Self {
         let known = "grant_type is client_credentials, authorization_code or refresh_token";
         Self::new(StatusCode::BAD_REQUEST, "unsupported_grant_type", known)
-    }
-
-    pub fn response_type() -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "unsupported_response_type", "response_type is code")
     }
 
     pub fn scope(scope: &str) -> Self {
