@@ -139,7 +139,12 @@ def test_a_code_is_redeemed_once(flow):
 
 
 def test_a_code_needs_its_own_verifier_client_and_address(flow, application):
-    for change in ({"code_verifier": "x" * 43}, {"redirect_uri": flow.redirect + "x"}):
+    identity, secret = application
+    for change in (
+        {"code_verifier": "x" * 43},
+        {"redirect_uri": flow.redirect + "x"},
+        {"client_id": identity, "client_secret": secret},
+    ):
         code = query_of(flow.authorize())["code"]
         assert refused_grant(flow.redeem(code, **change))
     assert refused_grant(flow.redeem("nonsense"))
