@@ -32,6 +32,10 @@ impl OauthError {
         Self::new(StatusCode::BAD_REQUEST, "unsupported_grant_type", known)
     }
 
+    pub fn response_type() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "unsupported_response_type", "response_type is code")
+    }
+
     pub fn scope(scope: &str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_scope", format!("there is no scope '{scope}'"))
     }
