@@ -4,6 +4,8 @@
 use std::io::{IsTerminal, Write as _};
 use std::thread;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use reqwest::Method;
 use sederunt_core::error::Ignore;
 use serde_json::{Value, json};
@@ -48,8 +50,9 @@ struct Answer {
 
 pub async fn run(args: Args, json: bool) -> Result<(), Fault> {
     let chat = Chat::open(args, json).await?;
+    let mut interrupts = Interrupts::new();
     if !chat.text.is_empty() {
-        let answer = chat.say(&chat.text).await?;
+        let answer = chat.say(&chat.text, &mut interrupts).await?;
         return chat.judge(&answer);
     }
     let terminal = std::io::stdin().is_terminal();
@@ -63,7 +66,7 @@ pub async fn run(args: Args, json: bool) -> Result<(), Fault> {
         }
         let line = tokio::select! {
             line = lines.recv() => line,
-            _ = tokio::signal::ctrl_c() => break,
+            () = interrupts.next() => break,
         };
         let Some(line) = line else { break };
         let line = line.map_err(|e| Fault::failed("the input cannot be read", e, "type text, or pipe it in"))?;
@@ -71,11 +74,31 @@ pub async fn run(args: Args, json: bool) -> Result<(), Fault> {
             "" if terminal => break,
             "" => continue,
             // A person can go on after an answer that failed; a script must learn of it.
-            text if terminal => chat.judge_on(&chat.say(text).await?),
-            text => chat.judge(&chat.say(text).await?)?,
+            text if terminal => chat.judge_on(&chat.say(text, &mut interrupts).await?),
+            text => chat.judge(&chat.say(text, &mut interrupts).await?)?,
         }
     }
     Ok(())
+}
+
+/// Every Ctrl-C, from the moment this is made. One that comes while nobody waits is not lost.
+struct Interrupts(BoxFuture<'static, ()>);
+
+impl Interrupts {
+    fn new() -> Self {
+        let mut one =
+            async { tokio::signal::ctrl_c().await.ignore("without signals nothing can be cancelled") }.boxed();
+        // It listens from its first poll on.
+        if (&mut one).now_or_never().is_some() {
+            one = std::future::pending().boxed();
+        }
+        Self(one)
+    }
+
+    async fn next(&mut self) {
+        (&mut self.0).await;
+        *self = Self::new();
+    }
 }
 
 /// The lines of the input. They are read on a thread of their own, since nothing can break a read of a terminal off;
@@ -121,14 +144,14 @@ impl Chat {
     }
 
     /// Says `text` and prints the answer as it comes. Ctrl-C cancels it.
-    async fn say(&self, text: &str) -> Result<Answer, Fault> {
+    async fn say(&self, text: &str, interrupts: &mut Interrupts) -> Result<Answer, Fault> {
         let what = "it cannot be said";
         let body = json!({"text": text, "parameters": self.parameters, "stream": true});
         let path = ["sessions", &self.session, "turns"];
         let mut answer = Answer { ending: Value::Null, cancelled: false };
         let response = tokio::select! {
             response = self.client.open(what, Method::POST, &path, Some(body)) => response?,
-            _ = tokio::signal::ctrl_c() => return Ok(Answer { cancelled: true, ..answer }),
+            () = interrupts.next() => return Ok(Answer { cancelled: true, ..answer }),
         };
         let mut events = Events::new(response);
         let mut turn = String::new();
@@ -136,7 +159,7 @@ impl Chat {
             let event = tokio::select! {
                 event = events.next() => event,
                 // Who asks a second time does not wait for the end.
-                _ = tokio::signal::ctrl_c() => if answer.cancelled { break } else {
+                () = interrupts.next() => if answer.cancelled { break } else {
                     answer.cancelled = true;
                     self.cancel(&turn).await;
                     continue;
