@@ -65,16 +65,19 @@ macro_rules! line {
              where h.tenant = $1 and h.id = $2 union all select p.id, p.parent, line.depth + 1 from line \
              join turns p on p.tenant = $1 and p.id = line.parent where line.depth < $3) select ",
             $what,
-            " from line join turns t on t.tenant = $1 and t.id = line.id ",
+            " from line cross join turns t ",
             $rest
         )
     };
 }
-pub(crate) const LINE: &str = line!(turn_columns!("t."), "order by line.depth desc");
+// `cross join` keeps the order of the tables: without it SQLite begins at the items, and reads all that a tenant has.
+pub(crate) const LINE: &str =
+    line!(turn_columns!("t."), "where t.tenant = $1 and t.id = line.id order by line.depth desc");
 pub(crate) const LINE_ITEMS: &str = line!(
     item_columns!(),
-    "join items i on i.tenant = t.tenant and i.turn = t.id where not exists (select 1 from item_masks m \
-     where m.tenant = $1 and m.item = i.id and m.session in ('', $4)) order by line.depth desc"
+    "cross join items i where t.tenant = $1 and t.id = line.id and i.tenant = t.tenant and i.turn = t.id \
+     and not exists (select 1 from item_masks m where m.tenant = $1 and m.item = i.id and m.session in ('', $4)) \
+     order by line.depth desc, i.position"
 );
 
 /// From the batch that holds the first part wanted, to the last that can hold one.
