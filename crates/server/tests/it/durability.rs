@@ -229,7 +229,7 @@ async fn a_node_that_lost_its_lane_writes_nothing_and_breaks_its_streams() {
 async fn a_node_is_held_for_dead_only_after_fifteen_seconds_without_a_beat() {
     let ground = Ground::new();
     let node = Mortal::born(ground.clone(), strict()).await;
-    let living = World::alone_not(&ground).await;
+    let living = World::another_node(&ground).await;
     let seat = node.seat_in_mid_answer(say("hello"), "key").await;
     let seat = Seat { app: living.clone(), ..seat };
     let turn = seat.store.all_turns(&seat.caller.tenant, seat.session, None, 1).await.unwrap()[0].id;

@@ -115,8 +115,8 @@ impl World {
         Self { ground, app, agent: agent.id, calls: tokio::sync::Mutex::new(calls) }
     }
 
-    /// Another node on the same ground, which does not know whether there are others.
-    pub async fn alone_not(ground: &Ground) -> App {
+    /// Another node on the same ground, which cannot know that the others are dead.
+    pub async fn another_node(ground: &Ground) -> App {
         App::start(ground.ports(), Settings::default(), false).await.unwrap()
     }
 
