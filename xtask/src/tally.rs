@@ -3,6 +3,9 @@
 use std::fmt;
 use std::ops::AddAssign;
 
+/// How nextest's summary begins.
+const NEXTEST: &str = "Summary [";
+
 /// How many passed and how many failed. A stage that is not a suite counts as one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -28,12 +31,14 @@ impl Tally {
         self.passed + self.failed > 1
     }
 
-    /// The sum of what the runners' summary lines say, if there are any.
+    /// The sum of what the runners' summary lines say, if there are any. Where nextest sums up, nothing else counts: it
+    /// repeats what the harness of a failing test said.
     fn read(log: &str) -> Option<Self> {
+        let lines: Vec<String> = log.lines().map(|line| without_colour(line).trim().to_owned()).collect();
+        let nextest = lines.iter().any(|line| line.starts_with(NEXTEST));
         let mut found = None;
-        for line in log.lines() {
-            let plain = without_colour(line);
-            if let Some(counted) = Self::summary(plain.trim()) {
+        for line in lines.iter().filter(|line| !nextest || line.starts_with(NEXTEST)) {
+            if let Some(counted) = Self::summary(line) {
                 *found.get_or_insert_with(Self::default) += counted;
             }
         }
@@ -53,7 +58,7 @@ impl Tally {
             };
         }
         let pytest = line.rsplit_once(" in ").is_some_and(|(_, time)| time.starts_with(|c: char| c.is_ascii_digit()));
-        if !(line.starts_with("Summary [") || line.starts_with("test result:") || pytest) {
+        if !(line.starts_with(NEXTEST) || line.starts_with("test result:") || pytest) {
             return None;
         }
         let words: Vec<&str> = line.split([' ', ',', ';', '=']).filter(|word| !word.is_empty()).collect();
@@ -104,6 +109,8 @@ mod tests {
     fn every_runner_is_understood() {
         let tally = |passed, failed| Some(Tally { passed, failed });
         assert_eq!(Tally::read("     Summary [   0.5s] 3 tests run: 2 passed, 1 failed, 4 skipped"), tally(2, 1));
+        let repeated = "test result: FAILED. 0 passed; 1 failed\nSummary [ 0.5s] 3 tests run: 2 passed, 1 failed";
+        assert_eq!(Tally::read(repeated), tally(2, 1));
         assert_eq!(Tally::read("test result: ok. 3 passed; 0 failed; 0 ignored"), tally(3, 0));
         assert_eq!(Tally::read("\u{1b}[32m2 passed\u{1b}[0m, 1 failed, 1 error in 0.31s"), tally(2, 2));
         assert_eq!(Tally::read("ℹ tests 3\nℹ pass 2\nℹ fail 1"), tally(2, 1));

@@ -81,6 +81,7 @@ pub async fn run(args: Args, settings: Settings, json: bool) -> Result<(), Fault
     let clock: Arc<dyn Clock> = Arc::new(MovableClock::new(args.clock));
     let durability = if args.data.is_some() { Durability::Full } else { Durability::Off };
     let ground = Ground { clock, timer: Arc::new(timer), chance, durability, development: true };
+    let signals = signals::Signals::new()?;
     let server = Server::start(&config, &ground, listen).await?;
     let ready = ready(&server, ca).await?;
     if let Some(path) = &args.ready_file {
@@ -91,7 +92,7 @@ pub async fn run(args: Args, settings: Settings, json: bool) -> Result<(), Fault
     } else {
         introduce(&ready);
     }
-    signals::serve_until_stopped(server).await
+    signals::serve_until_stopped(server, signals).await
 }
 
 /// The configuration: the settings, with what the flags say over them.

@@ -28,6 +28,7 @@ pub async fn run(args: Args, settings: Settings, _json: bool) -> Result<(), Faul
     let config = settings.config()?;
     log::start(&config.log)?;
     let listen = listen(&config)?;
+    let signals = signals::Signals::new()?;
     let server = Server::start(&config, &ground(), listen).await?;
     if let Err(fault) = needs_a_key(&server).await {
         server.stop().await;
@@ -38,7 +39,7 @@ pub async fn run(args: Args, settings: Settings, _json: bool) -> Result<(), Faul
     if let Some(path) = &args.ready_file {
         ready.write(path).map_err(|e| Fault::io(format!("the ready file {} cannot be written", path.display()), e))?;
     }
-    signals::serve_until_stopped(server).await
+    signals::serve_until_stopped(server, signals).await
 }
 
 /// Where to listen, unless that would show credentials and conversations to the network.

@@ -6,13 +6,14 @@ use tokio::signal;
 use crate::fault::Fault;
 use crate::runtime::{Left, Server};
 
-/// Runs the server until a signal (or something else) ends it.
-pub async fn serve_until_stopped(server: Server) -> Result<(), Fault> {
+/// Runs the server until a signal (or something else) ends it. `signals` were listened to before anybody was told that
+/// the server is ready.
+pub async fn serve_until_stopped(server: Server, signals: Signals) -> Result<(), Fault> {
     let shutdown = server.shutdown();
     let mut stopped = std::pin::pin!(server.stopped());
     let left = tokio::select! {
         left = stopped.as_mut() => left,
-        never = obey(shutdown) => never?,
+        never = obey(shutdown, signals) => never,
     };
     if left == Left::default() {
         tracing::info!("stopped");
@@ -23,8 +24,7 @@ pub async fn serve_until_stopped(server: Server) -> Result<(), Fault> {
 }
 
 /// Turns signals into tokens, for as long as it is polled.
-async fn obey(shutdown: Shutdown) -> Result<Left, Fault> {
-    let mut signals = Signals::new()?;
+async fn obey(shutdown: Shutdown, mut signals: Signals) -> Left {
     signals.next().await;
     tracing::info!("stopping: what runs may end; a second signal breaks it off");
     shutdown.soft.cancel();
@@ -34,15 +34,18 @@ async fn obey(shutdown: Shutdown) -> Result<Left, Fault> {
     std::future::pending().await
 }
 
+/// The signals that end the process in order, from the moment that this is made.
 #[cfg(unix)]
-struct Signals {
+#[derive(Debug)]
+pub struct Signals {
     interrupt: signal::unix::Signal,
     terminate: signal::unix::Signal,
 }
 
 #[cfg(unix)]
 impl Signals {
-    fn new() -> Result<Self, Fault> {
+    /// Listens from now on: a signal that comes before does what the system does with it.
+    pub fn new() -> Result<Self, Fault> {
         use signal::unix::{SignalKind, signal};
         let listen = |kind| {
             signal(kind).map_err(|e| Fault::failed("signals cannot be received", e, "report this: it is a defect"))
@@ -58,12 +61,15 @@ impl Signals {
     }
 }
 
+/// The signals that end the process in order.
 #[cfg(not(unix))]
-struct Signals;
+#[derive(Debug)]
+pub struct Signals;
 
 #[cfg(not(unix))]
 impl Signals {
-    fn new() -> Result<Self, Fault> {
+    /// Nothing to prepare here.
+    pub fn new() -> Result<Self, Fault> {
         Ok(Self)
     }
 
