@@ -42,8 +42,8 @@ pub enum PartBody {
         /// The user's text.
         text: String,
     },
-    /// A tool was called.
-    ToolCall(ToolCall),
+    /// A tool was called. Boxed, since it is many times larger than a piece of text, of which turns are full.
+    ToolCall(Box<ToolCall>),
     /// A tool answered.
     ToolResult(ToolResult),
     /// The agent changed a parameter.
@@ -78,7 +78,7 @@ pub fn fold<'a>(parts: impl IntoIterator<Item = &'a PartBody>) -> Vec<ItemBody> 
             },
             PartBody::Contexts { contexts } => items.push(ItemBody::Contexts { contexts: contexts.clone() }),
             PartBody::Steered { text } => items.push(ItemBody::UserMessage { text: text.clone() }),
-            PartBody::ToolCall(call) => items.push(ItemBody::ToolCall(call.clone())),
+            PartBody::ToolCall(call) => items.push(ItemBody::ToolCall(call.as_ref().clone())),
             PartBody::ToolResult(result) => items.push(ItemBody::ToolResult(result.clone())),
             PartBody::ParameterUpdate { name, value } => {
                 items.push(ItemBody::ParameterUpdate { name: name.clone(), value: value.clone() });
@@ -129,7 +129,7 @@ mod tests {
         let parts = [
             text_part("Let me "),
             text_part("see."),
-            PartBody::ToolCall(call),
+            PartBody::ToolCall(Box::new(call)),
             PartBody::ToolResult(result),
             text_part("42"),
             PartBody::Usage(Usage { input: 3, output: 1, ..Usage::default() }),

@@ -196,7 +196,7 @@ impl Run {
                     Ok(ModelEvent::ToolCall(mut call)) => {
                         call.group = call.group.saturating_add(first_group);
                         open.push(call.clone());
-                        parts.push(PartBody::ToolCall(call));
+                        parts.push(PartBody::ToolCall(Box::new(call)));
                     }
                     Ok(ModelEvent::ToolResult(result)) => {
                         open.retain(|call| call.call != result.call);

@@ -6,6 +6,7 @@ use futures_core::stream::BoxStream;
 use futures_util::StreamExt;
 use sederunt_core::error::ModelFault;
 use sederunt_core::model::ModelEvent;
+use tokio::time::Instant;
 
 use super::file::Chunks;
 use super::rule::words;
@@ -24,13 +25,18 @@ pub type Moves = Box<dyn Iterator<Item = Move> + Send>;
 
 /// The stream of `moves`; it ends after a fault.
 pub fn stream(moves: Moves) -> BoxStream<'static, Result<ModelEvent, ModelFault>> {
-    futures_util::stream::unfold(moves, |mut moves| async move {
+    futures_util::stream::unfold((moves, None), |(mut moves, mut due)| async move {
         loop {
             match moves.next()? {
                 Move::Wait(Duration::ZERO) => {}
-                Move::Wait(time) => tokio::time::sleep(time).await,
-                Move::Say(event) => return Some((Ok(event), moves)),
-                Move::Fail(fault) => return Some((Err(fault), Box::new(std::iter::empty()) as Moves)),
+                Move::Wait(time) => {
+                    // From when the last wait was due, not from when its timer rang: late rings must not add up.
+                    let next = due.unwrap_or_else(Instant::now).checked_add(time).unwrap_or_else(Instant::now);
+                    due = Some(next);
+                    tokio::time::sleep_until(next).await;
+                }
+                Move::Say(event) => return Some((Ok(event), (moves, due))),
+                Move::Fail(fault) => return Some((Err(fault), (Box::new(std::iter::empty()) as Moves, due))),
                 Move::Hang => std::future::pending().await,
             }
         }
