@@ -341,6 +341,10 @@ pub trait IdentityStore: Send + Sync {
     /// The applications of a tenant, at most `limit`.
     async fn applications(&self, tenant: &TenantId, limit: u32) -> Result<Vec<Application>>;
 
+    /// Removes an application and, in the same step, marks every credential that was issued through it revoked. `false`
+    /// if the tenant has none with this client id; then nothing is revoked.
+    async fn remove_application(&self, tenant: &TenantId, client_id: &str, now: Time) -> Result<bool>;
+
     /// A secret that the nodes of one store share (the key of page tokens): `fresh`, if there is none of that name yet.
     async fn shared_secret(&self, name: &str, fresh: [u8; 32]) -> Result<[u8; 32]>;
 }

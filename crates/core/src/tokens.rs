@@ -3,6 +3,8 @@
 //!
 //! A secret is shown once; only its hash is stored. Lives are counted in real time.
 
+mod applications;
+
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -11,9 +13,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::app::Ports;
 use crate::caller::{Action, Caller, Grants};
 use crate::clock::Time;
-use crate::error::{Error, Kind, Reason, Result, Unauthenticated};
+use crate::error::{Error, Kind, Reason, Result};
 use crate::id::{ClientId, TenantId, UserId};
 use crate::identity::{Application, Credential, CredentialId, CredentialKind, Redeem};
+
+pub use applications::NewApplication;
 
 /// How long an access token lives.
 pub const ACCESS_LIFE: Duration = Duration::from_secs(3_600);
@@ -126,34 +130,6 @@ impl<'a> Tokens<'a> {
         Ok(key)
     }
 
-    /// Adds or replaces an application. With `secret` it is confidential; without, public.
-    pub async fn put_application(&self, mut application: Application, secret: Option<&str>) -> Result<()> {
-        application.secret = secret.map(CredentialId::of);
-        self.ports.store.put_application(&application).await
-    }
-
-    /// A secret for a new application.
-    pub fn application_secret(&self) -> String {
-        self.secret("sed_app_")
-    }
-
-    /// The application with this id.
-    pub async fn application(&self, client_id: &str) -> Result<Application> {
-        let found = self.ports.store.application(client_id).await?;
-        found.ok_or(Error::Unauthenticated(Unauthenticated::Unknown))
-    }
-
-    /// The application that proves to be itself: with its secret, or with none if it is public.
-    pub async fn authenticate(&self, client_id: &str, secret: Option<&str>) -> Result<Application> {
-        let application = self.application(client_id).await?;
-        let proven = match (&application.secret, secret) {
-            (Some(hash), Some(secret)) => CredentialId::of(secret) == *hash,
-            (None, None | Some("")) => true,
-            _ => false,
-        };
-        if proven { Ok(application) } else { Err(Error::Unauthenticated(Unauthenticated::Unknown)) }
-    }
-
     /// A token by which a confidential application speaks for itself.
     pub async fn client_credentials(&self, application: &Application, wanted: Wanted) -> Result<Issued> {
         if application.secret.is_none() {
@@ -184,12 +160,6 @@ impl<'a> Tokens<'a> {
         credential.redeem = Some(redeem);
         self.ports.store.put_credential(&credential).await?;
         Ok(code)
-    }
-
-    /// Refuses an address that the application did not register. Errors may be sent only to addresses that pass.
-    pub fn redirect_allowed(&self, application: &Application, redirect_uri: &str) -> Result<()> {
-        let known = application.redirect_uris.iter().any(|uri| uri == redirect_uri || loopback(uri, redirect_uri));
-        if known { Ok(()) } else { Err(Error::invalid("redirect_uri", Reason::Unknown)) }
     }
 
     /// Tokens for a code, once.
@@ -262,6 +232,8 @@ impl<'a> Tokens<'a> {
             self.ports.store.put_credential(&credential).await?;
             refresh = Some(secret);
         }
+        // Removed meanwhile? Then these may have come too late to be revoked with the rest, and nobody shall have them.
+        self.application(&application.client_id).await?;
         Ok(Issued { access, expires_in: ACCESS_LIFE, scope: wanted.scope, refresh })
     }
 
@@ -349,33 +321,5 @@ impl<'a> Tokens<'a> {
 impl std::fmt::Debug for Tokens<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Tokens")
-    }
-}
-
-/// Whether `asked` is the registered loopback address with another port (RFC 8252, 7.3: native programs listen on
-/// whatever port is free).
-fn loopback(registered: &str, asked: &str) -> bool {
-    let split = |uri: &str| {
-        let rest = uri.strip_prefix("http://")?;
-        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let host = authority
-            .rsplit_once(':')
-            .map_or(authority, |(host, port)| if port.bytes().all(|b| b.is_ascii_digit()) { host } else { authority });
-        matches!(host, "127.0.0.1" | "localhost" | "[::1]").then(|| (host.to_owned(), path.to_owned()))
-    };
-    split(registered).is_some_and(|one| split(asked) == Some(one))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::loopback;
-
-    #[test]
-    fn a_loopback_address_may_come_with_any_port() {
-        assert!(loopback("http://127.0.0.1/callback", "http://127.0.0.1:4321/callback"));
-        assert!(!loopback("http://127.0.0.1/callback", "http://127.0.0.1:4321/other"));
-        assert!(!loopback("http://127.0.0.1/callback", "http://127.0.0.1.evil.example/callback"));
-        assert!(!loopback("https://app.example/cb", "https://app.example:444/cb"));
-        assert!(!loopback("http://127.0.0.1/callback", "http://127.0.0.1:80@evil.example/callback"));
     }
 }

@@ -253,6 +253,7 @@ create table credentials (
 );
 create index credentials_by_family on credentials (family) where family is not null;
 create index credentials_api_keys on credentials (tenant, created, id) where kind = 'api_key';
+create index credentials_by_client on credentials (tenant, client);
 create index credentials_by_expiry on credentials (expires) where expires is not null;
 
 create table applications (

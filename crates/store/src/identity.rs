@@ -42,6 +42,9 @@ const APPLICATION: &str =
     "select client_id, secret, tenant, name, redirect_uris, grants, created from applications where client_id = $1";
 pub(crate) const APPLICATIONS: &str = "select client_id, secret, tenant, name, redirect_uris, grants, created \
      from applications where tenant = $1 order by client_id limit $2";
+pub(crate) const REMOVE_APPLICATION: &str = "delete from applications where client_id = $1 and tenant = $2";
+pub(crate) const REVOKE_OF_CLIENT: &str =
+    "update credentials set revoked = $3 where tenant = $1 and client = $2 and revoked is null";
 
 const PUT_SECRET: &str = "insert into secrets (name, value) values ($1, $2) on conflict do nothing";
 const SECRET: &str = "select value from secrets where name = $1";
@@ -103,6 +106,14 @@ impl IdentityStore for SqlStore {
 
     async fn applications(&self, tenant: &TenantId, limit: u32) -> Result<Vec<Application>> {
         self.list(APPLICATIONS, params![tenant.as_str(), limit]).await?.into_iter().map(application).collect()
+    }
+
+    async fn remove_application(&self, tenant: &TenantId, client_id: &str, now: Time) -> Result<bool> {
+        let steps = vec![
+            Step::guarded(Guard::Row, REMOVE_APPLICATION, params![client_id, tenant.as_str()]),
+            Step::any(REVOKE_OF_CLIENT, params![tenant.as_str(), client_id, now.nanos()]),
+        ];
+        Ok(matches!(self.driver.transact(steps).await?, Outcome::Done(_)))
     }
 
     async fn shared_secret(&self, name: &str, fresh: [u8; 32]) -> Result<[u8; 32]> {

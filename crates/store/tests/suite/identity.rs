@@ -91,6 +91,38 @@ async fn an_application_is_replaced_by_its_client_id() {
 }
 
 #[tokio::test]
+async fn with_an_application_goes_what_was_issued_through_it_and_nothing_else() {
+    each(async |world| {
+        let application = Application {
+            client_id: "app".into(),
+            secret: None,
+            tenant: world.tenant.clone(),
+            name: "App".into(),
+            redirect_uris: Vec::new(),
+            grants: Grants::user(),
+            created: at(0),
+        };
+        world.store.put_application(&application).await.unwrap();
+        let (one, two) =
+            (credential(world, "1", CredentialKind::Access, 0), credential(world, "2", CredentialKind::Refresh, 0));
+        let other_client = Credential { client: "other".into(), ..credential(world, "3", CredentialKind::Access, 0) };
+        let other_tenant = Credential { tenant: "other".into(), ..credential(world, "4", CredentialKind::Access, 0) };
+        for credential in [&one, &two, &other_client, &other_tenant] {
+            world.store.put_credential(credential).await.unwrap();
+        }
+        let revoked = async |of: &Credential| world.store.credential(&of.id).await.unwrap().unwrap().revoked;
+        assert!(!world.store.remove_application(&"other".into(), "app", at(1)).await.unwrap());
+        assert_eq!((revoked(&one).await, revoked(&other_tenant).await), (None, None));
+        assert!(world.store.remove_application(&world.tenant, "app", at(2)).await.unwrap());
+        assert_eq!(world.store.application("app").await.unwrap(), None);
+        assert_eq!((revoked(&one).await, revoked(&two).await), (Some(at(2)), Some(at(2))));
+        assert_eq!((revoked(&other_client).await, revoked(&other_tenant).await), (None, None));
+        assert!(!world.store.remove_application(&world.tenant, "app", at(3)).await.unwrap());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_first_shared_secret_stands() {
     each(async |world| {
         assert_eq!(world.store.shared_secret("pages", [7; 32]).await.unwrap(), [7; 32]);
