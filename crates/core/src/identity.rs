@@ -1,6 +1,7 @@
 //! Credentials and the applications they are issued to: the rows, and the port that turns a credential into a caller.
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,7 @@ use crate::id::{ClientId, TenantId, UserId};
 pub trait Identity: Send + Sync + fmt::Debug {
     /// The caller behind a bearer secret. `Unauthenticated(Unknown)` if nobody knows it or it was revoked,
     /// `Unauthenticated(Expired)` if its time is over.
-    async fn authenticate(&self, secret: &str) -> Result<Caller>;
+    async fn authenticate(&self, secret: &str) -> Result<Arc<Caller>>;
 
     /// Forgets what it may remember of a credential: it was revoked.
     fn forget(&self, credential: &CredentialId);

@@ -26,7 +26,7 @@ pub struct Keyring {
 }
 
 struct Known {
-    caller: Caller,
+    caller: Arc<Caller>,
     expires: Option<Time>,
     until: Duration,
 }
@@ -56,7 +56,7 @@ impl Keyring {
         Ok(())
     }
 
-    fn remembered(&self, id: &CredentialId) -> Option<(Caller, Option<Time>)> {
+    fn remembered(&self, id: &CredentialId) -> Option<(Arc<Caller>, Option<Time>)> {
         let mut known = self.known.lock().unwrap_or_else(|e| e.into_inner());
         let hit = known.get(id)?;
         if hit.until > self.timer.elapsed() {
@@ -69,7 +69,7 @@ impl Keyring {
 
 #[async_trait]
 impl Identity for Keyring {
-    async fn authenticate(&self, secret: &str) -> Result<Caller> {
+    async fn authenticate(&self, secret: &str) -> Result<Arc<Caller>> {
         let id = CredentialId::of(secret);
         if let Some((caller, expires)) = self.remembered(&id) {
             return self.in_time(expires).map(|()| caller);
@@ -77,13 +77,13 @@ impl Identity for Keyring {
         let found = self.store.credential(&id).await?;
         let credential = found.ok_or(Error::Unauthenticated(Unauthenticated::Unknown))?;
         self.check(&credential)?;
-        let caller = Caller {
+        let caller = Arc::new(Caller {
             tenant: credential.tenant,
             user: credential.user,
             client: credential.client,
             grants: credential.grants,
             scope: credential.scope,
-        };
+        });
         let mut known = self.known.lock().unwrap_or_else(|e| e.into_inner());
         if known.len() >= MOST {
             known.clear();

@@ -1,7 +1,10 @@
 //! The SQLite driver: one writer thread that commits in groups, a pool of readers, a data directory that one process
 //! holds at a time.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -149,10 +152,20 @@ fn connect(file: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+thread_local! {
+    /// Statements as SQLite takes them, by where the original stands and how long it is.
+    static NUMBERED: RefCell<HashMap<(usize, usize), Rc<str>>> = RefCell::default();
+}
+
+/// A statement with `?1` for `$1`: to SQLite, `$1` is a name, numbered by first use. Each is rewritten once a thread.
+fn numbered(sql: &'static str) -> Rc<str> {
+    let key = (sql.as_ptr().addr(), sql.len());
+    NUMBERED.with_borrow_mut(|known| known.entry(key).or_insert_with(|| sql.replace('$', "?").into()).clone())
+}
+
 /// Runs one statement; how many rows it touched or returned, and what it returned.
-fn execute(connection: &Connection, sql: &str, params: &Params) -> rusqlite::Result<(usize, Vec<Row>)> {
-    // `$1` would be a name to SQLite, numbered by first use; `?1` is the number itself.
-    let mut statement = connection.prepare_cached(&sql.replace('$', "?"))?;
+fn execute(connection: &Connection, sql: &'static str, params: &Params) -> rusqlite::Result<(usize, Vec<Row>)> {
+    let mut statement = connection.prepare_cached(&numbered(sql))?;
     let columns = statement.column_count();
     if columns == 0 {
         return Ok((statement.execute(params_from_iter(params))?, Vec::new()));

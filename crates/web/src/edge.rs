@@ -148,7 +148,9 @@ where
         let edge = self.edge.clone();
         let id = edge.request_ids.of(request.headers());
         let operation = Operation::new(request.method().clone(), request.extensions().get::<MatchedPath>().cloned());
-        let span = tracing::info_span!(
+        // At the default level there is no span: writing one costs more than routing the request does. What fails here says
+        // itself which request it was.
+        let span = tracing::debug_span!(
             "request",
             id = id.to_str().unwrap_or_default(),
             dialect = edge.dialect,
@@ -172,7 +174,8 @@ where
                 Ok(handling) => match handling.await {
                     Ok(Ok(response)) => response,
                     Err(panic) => {
-                        tracing::error!(panic = said(panic.as_ref()), "a handler panicked");
+                        let (id, panic) = (id.to_str().unwrap_or_default(), said(panic.as_ref()));
+                        tracing::error!(id, %operation, panic, "a handler panicked");
                         (edge.refusals.panicked)()
                     }
                 },
@@ -184,6 +187,10 @@ where
                 let is_stream = !body.is_end_stream() && body.size_hint().exact().is_none();
                 if is_stream { Body::new(Observed::new(body, &edge.metrics, began, admission)) } else { body }
             });
+            if response.status().is_server_error() {
+                let (id, status) = (id.to_str().unwrap_or_default(), response.status().as_u16());
+                tracing::warn!(id, dialect = edge.dialect, %operation, status, "a request failed");
+            }
             response.headers_mut().insert(REQUEST_ID, id);
             if let Some(origin) = origin {
                 cors::allow(response.headers_mut(), origin);

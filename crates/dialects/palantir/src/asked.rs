@@ -1,5 +1,7 @@
 //! A request that was let in: who asks, what the path names, the query, and the body still to be read.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderMap, header};
 use sederunt_core::App;
@@ -22,7 +24,7 @@ const KEY_MAX: usize = 255;
 /// A request that was let in.
 pub(crate) struct Asked {
     pub dialect: Dialect,
-    pub caller: Caller,
+    pub caller: Arc<Caller>,
     pub names: Names,
     /// The last segment of the path where it is neither an agent's nor a session's identifier.
     pub rest: Option<String>,

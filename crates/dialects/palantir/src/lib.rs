@@ -80,47 +80,66 @@ struct Dialect {
 /// What this dialect answers where the edge answers in its stead.
 pub const REFUSALS: Refusals = error::REFUSALS;
 
+/// A path of the API. Whole paths rather than a nested router: nesting rewrites the path of every request.
+macro_rules! api {
+    ($path:literal) => {
+        concat!("/api/v2/aipAgents", $path)
+    };
+}
+
+/// A path of the OAuth2 endpoints.
+macro_rules! oauth2 {
+    ($path:literal) => {
+        concat!("/multipass/api/oauth2", $path)
+    };
+}
+
 /// The dialect's routes. Paths that are none of them answer 404 without a body, other methods 405.
 pub fn router(app: App, settings: Settings) -> Router {
     let dialect = Dialect { app, settings: Arc::new(settings) };
-    let api = Router::new()
-        .route("/agents/allSessions", get(operation(Op::AllSessions, agents::all_sessions)))
-        .route("/agents/{agentRid}", get(operation(Op::AgentGet, agents::get)))
-        .route("/agents/{agentRid}/agentVersions", get(operation(Op::VersionList, versions::list)))
-        .route("/agents/{agentRid}/agentVersions/{agentVersionString}", get(operation(Op::VersionGet, versions::get)))
+    Router::new()
+        .route(api!("/agents/allSessions"), get(operation(Op::AllSessions, agents::all_sessions)))
+        .route(api!("/agents/{agentRid}"), get(operation(Op::AgentGet, agents::get)))
+        .route(api!("/agents/{agentRid}/agentVersions"), get(operation(Op::VersionList, versions::list)))
         .route(
-            "/agents/{agentRid}/sessions",
+            api!("/agents/{agentRid}/agentVersions/{agentVersionString}"),
+            get(operation(Op::VersionGet, versions::get)),
+        )
+        .route(
+            api!("/agents/{agentRid}/sessions"),
             get(operation(Op::SessionList, sessions::list)).post(operation(Op::SessionCreate, sessions::create)),
         )
         .route(
-            "/agents/{agentRid}/sessions/{sessionRid}",
+            api!("/agents/{agentRid}/sessions/{sessionRid}"),
             get(operation(Op::SessionGet, sessions::get)).delete(operation(Op::SessionDelete, sessions::delete)),
         )
         .route(
-            "/agents/{agentRid}/sessions/{sessionRid}/blockingContinue",
+            api!("/agents/{agentRid}/sessions/{sessionRid}/blockingContinue"),
             post(operation(Op::BlockingContinue, sessions::blocking_continue)),
         )
         .route(
-            "/agents/{agentRid}/sessions/{sessionRid}/streamingContinue",
+            api!("/agents/{agentRid}/sessions/{sessionRid}/streamingContinue"),
             post(operation(Op::StreamingContinue, sessions::streaming_continue)),
         )
-        .route("/agents/{agentRid}/sessions/{sessionRid}/cancel", post(operation(Op::Cancel, sessions::cancel)))
+        .route(api!("/agents/{agentRid}/sessions/{sessionRid}/cancel"), post(operation(Op::Cancel, sessions::cancel)))
         .route(
-            "/agents/{agentRid}/sessions/{sessionRid}/ragContext",
+            api!("/agents/{agentRid}/sessions/{sessionRid}/ragContext"),
             put(operation(Op::RagContext, sessions::rag_context)),
         )
         .route(
-            "/agents/{agentRid}/sessions/{sessionRid}/updateTitle",
+            api!("/agents/{agentRid}/sessions/{sessionRid}/updateTitle"),
             put(operation(Op::UpdateTitle, sessions::update_title)),
         )
-        .route("/agents/{agentRid}/sessions/{sessionRid}/content", get(operation(Op::ContentGet, sessions::content)))
         .route(
-            "/agents/{agentRid}/sessions/{sessionRid}/sessionTraces/{sessionTraceId}",
+            api!("/agents/{agentRid}/sessions/{sessionRid}/content"),
+            get(operation(Op::ContentGet, sessions::content)),
+        )
+        .route(
+            api!("/agents/{agentRid}/sessions/{sessionRid}/sessionTraces/{sessionTraceId}"),
             get(operation(Op::TraceGet, sessions::trace)),
-        );
-    let oauth = Router::new()
-        .route("/token", post(oauth::token))
-        .route("/revoke_token", post(oauth::revoke_token))
-        .route("/authorize", get(oauth::authorize).post(oauth::sign_in));
-    Router::new().nest("/api/v2/aipAgents", api).nest("/multipass/api/oauth2", oauth).with_state(dialect)
+        )
+        .route(oauth2!("/token"), post(oauth::token))
+        .route(oauth2!("/revoke_token"), post(oauth::revoke_token))
+        .route(oauth2!("/authorize"), get(oauth::authorize).post(oauth::sign_in))
+        .with_state(dialect)
 }

@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::response::Response;
@@ -163,7 +164,7 @@ async fn admit(op: Operation, dialect: Dialect, request: Request, names: &mut Na
     Ok(Asked { dialect, caller, names: names.clone(), rest, query, parts, body })
 }
 
-async fn authenticate(dialect: &Dialect, parts: &http::request::Parts) -> Result<Caller, Error> {
+async fn authenticate(dialect: &Dialect, parts: &http::request::Parts) -> Result<Arc<Caller>, Error> {
     match credential(&parts.headers) {
         Credential::Missing => Err(Error::Unauthenticated(Unauthenticated::Missing)),
         Credential::Malformed => Err(Error::Unauthenticated(Unauthenticated::Malformed)),

@@ -28,7 +28,7 @@ impl FromRequestParts<Control> for Admin {
             Credential::Malformed => return Err(Error::Unauthenticated(Unauthenticated::Malformed).into()),
             Credential::Secret(secret) => secret,
         };
-        let mut caller = control.app().ports().identity.authenticate(secret).await?;
+        let mut caller = Caller::clone(&*control.app().ports().identity.authenticate(secret).await?);
         caller.may(Action::Admin)?;
         if let Some(named) = parts.headers.get(TENANT) {
             let key: Result<Key, Error> = named.to_str().unwrap_or_default().parse();

@@ -38,7 +38,9 @@ pub(crate) async fn sign_in(State(dialect): State<Dialect>, request: Request) ->
     let application = trusted(&dialect, &form).await?;
     let key = form.get(API_KEY).unwrap_or_default();
     match dialect.app.ports().identity.authenticate(key).await {
-        Ok(caller) if caller.tenant == application.tenant => approve(&dialect, &application, &form, caller.user).await,
+        Ok(caller) if caller.tenant == application.tenant => {
+            approve(&dialect, &application, &form, caller.user.clone()).await
+        }
         Ok(_) | Err(Error::Unauthenticated(_)) => Ok(page(&application, &form, Some("This key is not known here."))),
         Err(error) => Err(error.into()),
     }
