@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{agent, chat, check, clock, config, dev, env, key, serve, sessions, stop, tail};
+use crate::commands::{agent, app, chat, check, clock, config, dev, env, key, serve, sessions, stop, tail};
 use crate::config::{Config, Layers};
 use crate::fault::{Exit, Fault};
 
@@ -47,6 +47,8 @@ pub enum Command {
     Agent(agent::Args),
     /// Make, list and revoke API keys
     Key(key::Args),
+    /// Register, list and remove OAuth2 applications
+    App(app::Args),
     /// List, show and delete sessions
     Sessions(sessions::Args),
     /// Talk to an agent
@@ -127,6 +129,7 @@ fn run(cli: Cli) -> Result<(), Fault> {
         Command::Serve(args) => on_runtime(serve::run(args, cli.settings, cli.json)),
         Command::Agent(args) => on_runtime(agent::run(args, cli.json)),
         Command::Key(args) => on_runtime(key::run(args, cli.settings, cli.json)),
+        Command::App(args) => on_runtime(app::run(args, cli.json)),
         Command::Sessions(args) => on_runtime(sessions::run(args, cli.json)),
         Command::Chat(args) => on_runtime(chat::run(args, cli.json)),
         Command::Clock(args) => on_runtime(clock::run(args, cli.json)),

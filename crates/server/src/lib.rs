@@ -9,6 +9,7 @@ pub mod demo;
 pub mod fault;
 pub mod health;
 pub mod models;
+pub mod nearest;
 pub mod ready;
 pub mod root;
 pub mod runtime;

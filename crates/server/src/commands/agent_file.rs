@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::control::definition::{self, Wrong};
 use crate::fault::Fault;
+use crate::nearest::nearest;
 
 /// What a file says beside a definition.
 const OUTSIDE: [&str; 5] = ["key", "rid", "id", "publish", "versions"];
@@ -87,7 +88,7 @@ fn version(mut fields: Map<String, Value>, path: &[String]) -> Result<FileVersio
     let outside: &[&str] = if path.is_empty() { &OUTSIDE } else { &["publish"] };
     if let Some(stranger) = fields.keys().find(|key| !definition::KEYS.contains(&key.as_str())) {
         let known = outside.iter().chain(&definition::KEYS).copied();
-        if let Some(meant) = definition::nearest(stranger, known) {
+        if let Some(meant) = nearest(stranger, known) {
             return Err(at(wrong(&[stranger], "unknown key", &format!("did you mean '{meant}'?"))));
         }
     }

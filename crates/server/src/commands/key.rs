@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use reqwest::Method;
-use sederunt_core::caller::{Action, Grants};
+use sederunt_core::caller::Grants;
 use sederunt_core::id::{TenantId, UserId};
 use sederunt_core::tokens::NewKey;
 use serde_json::{Map, Value, json};
 
 use crate::cli::Settings;
 use crate::commands::connection::Connection;
+use crate::commands::grant::{Granted, grants, sent, told};
 use crate::commands::serve;
 use crate::commands::table::{Column, fields, print, table};
 use crate::config::unit;
-use crate::control::definition::nearest;
 use crate::control::view::KeyView;
 use crate::demo::TENANT;
 use crate::fault::Fault;
@@ -88,7 +88,7 @@ pub async fn run(args: Args, settings: Settings, json: bool) -> Result<(), Fault
                 let mut body = Map::new();
                 body.insert("user".into(), json!(create.user));
                 body.insert("name".into(), json!(create.name));
-                body.insert("grants".into(), grants.iter().map(Granted::json).collect());
+                body.insert("grants".into(), sent(&grants));
                 body.extend(create.expires.map(|life| ("expires_in".to_owned(), json!(life))));
                 args.connection.client()?.post("the key cannot be made", &["keys"], Value::Object(body)).await?
             };
@@ -114,69 +114,10 @@ pub async fn run(args: Args, settings: Settings, json: bool) -> Result<(), Fault
     Ok(())
 }
 
-/// One grant as it was asked for.
-#[derive(Debug)]
-struct Granted {
-    action: Action,
-    agent: Option<String>,
-}
-
-impl Granted {
-    fn json(&self) -> Value {
-        match &self.agent {
-            None => json!({"action": self.action}),
-            Some(agent) => json!({"action": self.action, "agent": agent}),
-        }
-    }
-}
-
-/// The grants that the flags ask for: what a user may do if none does.
-fn grants(flags: &[String]) -> Result<Vec<Granted>, Fault> {
-    let user = ["user".to_owned()];
-    let flags = if flags.is_empty() { &user } else { flags };
-    let mut grants = Vec::new();
-    for flag in flags {
-        let (name, agent) = match flag.split_once(':') {
-            Some((name, agent)) => (name, Some(agent.to_owned())),
-            None => (flag.as_str(), None),
-        };
-        let actions: Vec<Action> = match name {
-            "user" => Grants::user().actions().collect(),
-            "all" => Action::ALL.to_vec(),
-            _ => vec![action(name)?],
-        };
-        grants.extend(actions.into_iter().map(|action| Granted { action, agent: agent.clone() }));
-    }
-    Ok(grants)
-}
-
-fn action(name: &str) -> Result<Action, Fault> {
-    let name = name.replace('-', "_");
-    let words: Vec<String> = Action::ALL.iter().map(|&action| word(action)).collect();
-    let found = Action::ALL.into_iter().find(|&action| word(action) == name);
-    found.ok_or_else(|| {
-        let fix = match nearest(&name, words.iter().map(String::as_str)) {
-            Some(meant) => format!("did you mean '{meant}'?"),
-            None => format!("use user, all, or one of {}", words.join(", ")),
-        };
-        Fault::config(format!("'{name}' cannot be granted"), "no such action", fix)
-    })
-}
-
-/// An action as it is written.
-fn word(action: Action) -> String {
-    json!(action).as_str().unwrap_or_default().to_owned()
-}
-
 /// A key as a row: its id cut to what `revoke` needs, its grants in one cell.
 fn row(mut key: Value) -> Value {
     let short = key["id"].as_str().and_then(|id| id.get(..12)).unwrap_or_default().to_owned();
-    let grants = key["grants"].as_array().into_iter().flatten();
-    let told = grants.map(|grant| {
-        let action = grant["action"].as_str().unwrap_or_default();
-        grant["agent"].as_str().map_or_else(|| action.to_owned(), |agent| format!("{action}:{agent}"))
-    });
-    key["told"] = json!(told.collect::<Vec<_>>().join(" "));
+    key["told"] = json!(told(&key["grants"]));
     key["short"] = json!(short);
     key
 }
@@ -201,7 +142,7 @@ async fn offline(
     let config = settings.config()?;
     let app = wiring::app(&config, &serve::ground(), &sederunt_web::Metrics::default()).await?;
     let tenant = TenantId::from(connection.tenant.as_deref().unwrap_or(TENANT));
-    let actions: Vec<Action> = grants.iter().map(|granted| granted.action).collect();
+    let actions: Vec<_> = grants.iter().map(|granted| granted.action).collect();
     let user = UserId::from(create.user.as_str());
     let new = NewKey { user, name: create.name.clone(), grants: Grants::of(&actions), life };
     let made = app.tokens().first_key(&tenant, new).await;

@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod agent_file;
+pub mod app;
 pub mod chat;
 pub mod check;
 pub mod client;
@@ -11,6 +12,7 @@ pub mod connection;
 pub mod dev;
 pub mod env;
 pub mod events;
+pub mod grant;
 pub mod key;
 pub mod log;
 pub mod serve;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use crate::fault::Fault;
+use crate::nearest::nearest;
 
 /// The defaults, which are also the list of what can be set.
 pub const DEFAULTS: &str = include_str!("../../../../config.default.toml");
@@ -248,12 +249,8 @@ fn insert(table: &mut Table, key: &str, value: Value) {
 }
 
 fn unknown_name<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Fault {
-    let nearest = known
-        .map(|known| (strsim::damerau_levenshtein(name, known), known))
-        .min()
-        .filter(|(distance, known)| *distance <= known.len() / 3);
-    let fix = match nearest {
-        Some((_, known)) => format!("did you mean {known}?"),
+    let fix = match nearest(name, known) {
+        Some(meant) => format!("did you mean {meant}?"),
         None => "`sederunt config show` lists every setting".to_owned(),
     };
     Fault::config(format!("unknown {kind} {name}"), "nothing reads it, so it would do nothing", fix)

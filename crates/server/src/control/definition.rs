@@ -5,6 +5,7 @@ use sederunt_core::agent::Definition;
 use serde_json::{Map, Value};
 
 use crate::config::unit;
+use crate::nearest::nearest;
 
 /// The keys of a definition.
 pub const KEYS: [&str; 12] = [
@@ -80,12 +81,6 @@ pub fn read(mut value: Value) -> Result<Definition, Wrong> {
         return Err(Wrong::new(&["name"], "required", "give the agent a name that people read"));
     }
     Ok(definition)
-}
-
-/// The one of `known` that `name` was probably meant to be.
-pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let near = known.into_iter().map(|known| (strsim::damerau_levenshtein(name, known), known)).min();
-    near.filter(|(distance, known)| *distance <= known.len().div_ceil(3)).map(|(_, known)| known)
 }
 
 fn known(table: &Map<String, Value>, keys: &[&str], path: &[&str]) -> Result<(), Wrong> {

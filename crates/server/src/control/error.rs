@@ -103,7 +103,8 @@ fn how_to_find(kind: Kind) -> &'static str {
         Kind::Session => "GET /control/v1/sessions lists what there is",
         Kind::Turn | Kind::Item => "GET /control/v1/sessions/{session}/turns lists what there is",
         Kind::Credential => "GET /control/v1/keys lists what there is",
-        Kind::Conversation | Kind::Client | Kind::Blob => "check the id",
+        Kind::Client => "GET /control/v1/applications lists what there is",
+        Kind::Conversation | Kind::Blob => "check the id",
     }
 }
 

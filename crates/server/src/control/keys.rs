@@ -3,22 +3,19 @@
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
-use sederunt_core::caller::{Action, Grant, Grants};
 use sederunt_core::id::UserId;
 use sederunt_core::tokens::NewKey;
 use serde::{Deserialize, Serialize};
 
 use super::Control;
-use super::agents;
 use super::error::Refusal;
 use super::extract::{Admin, Asked, Named, Sent, limit};
+use super::grants::{Granted, grants};
 use super::view::KeyView;
 use crate::config::unit;
 
 /// The longest name of a user or a key, in bytes.
 const LONGEST: usize = 256;
-/// The most grants of one key.
-const MOST_GRANTS: usize = 500;
 
 /// A key to be made.
 #[derive(Debug, Deserialize)]
@@ -30,14 +27,6 @@ pub(super) struct Create {
     grants: Option<Vec<Granted>>,
     /// How long it lives, such as `30d`; for ever if absent.
     expires_in: Option<String>,
-}
-
-/// A grant: an action, on one agent (by key or id) or on all.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Granted {
-    action: Action,
-    agent: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -72,23 +61,7 @@ pub(super) async fn create(
     }
     let life = body.expires_in.as_deref().map(unit::time).transpose();
     let life = life.map_err(|why| Refusal::invalid("expires_in", why, "write it such as \"30d\""))?;
-    let grants = match body.grants {
-        None => Grants::user(),
-        Some(granted) if granted.is_empty() || granted.len() > MOST_GRANTS => {
-            return Err(Refusal::invalid("grants", "1 to 500", "leave them out for what a user may do"));
-        }
-        Some(granted) => {
-            let mut grants = Vec::with_capacity(granted.len());
-            for Granted { action, agent } in granted {
-                let agent = match agent {
-                    None => None,
-                    Some(name) => Some(agents::find(&control, &caller, &name).await?.id),
-                };
-                grants.push(Grant { action, agent });
-            }
-            grants.into_iter().collect()
-        }
-    };
+    let grants = grants(&control, &caller, body.grants).await?;
     let new = NewKey { user: UserId(body.user), name: body.name, grants, life };
     let (secret, key) = control.app().tokens().create_key(&caller, new).await?;
     Ok((StatusCode::CREATED, Json(Made { secret, key: key.into() })))

@@ -2,10 +2,12 @@
 //! dialects. JSON in our own words; `openapi.json` describes it, and a test holds the two together.
 
 mod agents;
+mod applications;
 mod clock;
 pub mod definition;
 mod error;
 mod extract;
+mod grants;
 mod keys;
 mod process;
 mod sessions;
@@ -123,6 +125,9 @@ fn routes() -> Vec<Route> {
         route("GET", "/keys", keys::list),
         route("POST", "/keys", keys::create),
         route("DELETE", "/keys/{key}", keys::revoke),
+        route("GET", "/applications", applications::list),
+        route("POST", "/applications", applications::create),
+        route("DELETE", "/applications/{application}", applications::remove),
     ]
 }
 

@@ -5,7 +5,7 @@ use sederunt_core::caller::Grant;
 use sederunt_core::clock::Time;
 use sederunt_core::error::FaultKind;
 use sederunt_core::id::{AgentId, ClientId, ItemId, Key, SessionId, TurnId, UserId};
-use sederunt_core::identity::Credential;
+use sederunt_core::identity::{Application, Credential};
 use sederunt_core::item::{Item, ItemBody};
 use sederunt_core::session::Session;
 use sederunt_core::store::TurnRecord;
@@ -271,6 +271,31 @@ impl From<Credential> for KeyView {
             created: Stamp(key.created),
             expires: key.expires.map(Stamp),
             revoked: key.revoked.map(Stamp),
+        }
+    }
+}
+
+/// An OAuth2 application, without its secret; a public one has none.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "each is the core's field of that name")]
+pub struct ApplicationView {
+    pub client_id: String,
+    pub name: String,
+    pub public: bool,
+    pub redirect_uris: Vec<String>,
+    pub grants: Vec<Grant>,
+    pub created: Stamp,
+}
+
+impl From<Application> for ApplicationView {
+    fn from(application: Application) -> Self {
+        Self {
+            client_id: application.client_id,
+            name: application.name,
+            public: application.secret.is_none(),
+            redirect_uris: application.redirect_uris,
+            grants: application.grants.iter().cloned().collect(),
+            created: Stamp(application.created),
         }
     }
 }
