@@ -124,6 +124,18 @@ impl Grants {
         Self(self.0.iter().filter(|g| actions.contains(&g.action)).cloned().collect())
     }
 
+    /// What both allow, for a token by which somebody lets an application act for them.
+    pub fn within(&self, other: &Self) -> Self {
+        let here = self.0.iter().filter(|grant| other.cover(grant));
+        let there = other.0.iter().filter(|grant| self.cover(grant) && !self.0.contains(grant));
+        Self(here.chain(there).cloned().collect())
+    }
+
+    /// Whether whatever the grant allows is allowed here.
+    fn cover(&self, grant: &Grant) -> bool {
+        self.0.iter().any(|g| g.action == grant.action && (g.agent.is_none() || g.agent == grant.agent))
+    }
+
     /// The actions granted on at least one agent.
     pub fn actions(&self) -> impl Iterator<Item = Action> + '_ {
         Action::ALL.into_iter().filter(|a| self.somewhere(*a))
@@ -175,5 +187,21 @@ impl Caller {
     /// Whether the caller sees the sessions of every user.
     pub fn sees_all(&self) -> bool {
         self.grants.somewhere(Action::SeeAll)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_two_allow_is_what_each_of_them_allows() {
+        let [one, two] = [1, 2].map(|n| AgentId(uuid::Uuid::from_u128(n)));
+        let application = Grants::user();
+        let key = Grants::on(&[Action::Talk, Action::Admin], &[one]);
+        assert_eq!(application.within(&key), Grants::on(&[Action::Talk], &[one]));
+        assert_eq!(key.within(&application), Grants::on(&[Action::Talk], &[one]));
+        assert_eq!(application.within(&Grants::all()), application);
+        assert_eq!(key.within(&Grants::on(&[Action::Talk], &[two])), Grants::default());
     }
 }

@@ -6,7 +6,8 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use sederunt_core::Error;
-use sederunt_core::id::UserId;
+use sederunt_core::caller::Grants;
+use sederunt_core::id::{ClientId, UserId};
 use sederunt_core::identity::{Application, Redeem};
 
 use super::client::Form;
@@ -27,7 +28,7 @@ pub(crate) async fn authorize(State(dialect): State<Dialect>, request: Request) 
         return redirect(&form, &[("error", error.code), ("error_description", &error.description)]);
     }
     match dialect.settings.authorize_as.clone() {
-        Some(user) => approve(&dialect, &application, &form, user).await,
+        Some(user) => approve(&dialect, &application, &form, user, &Grants::development()).await,
         None => Ok(page(&application, &form, None)),
     }
 }
@@ -38,8 +39,9 @@ pub(crate) async fn sign_in(State(dialect): State<Dialect>, request: Request) ->
     let application = trusted(&dialect, &form).await?;
     let key = form.get(API_KEY).unwrap_or_default();
     match dialect.app.ports().identity.authenticate(key).await {
-        Ok(caller) if caller.tenant == application.tenant => {
-            approve(&dialect, &application, &form, caller.user.clone()).await
+        // A token of an application is no key: one could be made into another that lives longer.
+        Ok(caller) if caller.tenant == application.tenant && caller.client == ClientId::personal() => {
+            approve(&dialect, &application, &form, caller.user.clone(), &caller.grants).await
         }
         Ok(_) | Err(Error::Unauthenticated(_)) => Ok(page(&application, &form, Some("This key is not known here."))),
         Err(error) => Err(error.into()),
@@ -67,14 +69,17 @@ fn redeem(form: &Form) -> Result<Redeem, OauthError> {
     Ok(Redeem { redirect_uri: form.required("redirect_uri")?.to_owned(), challenge: challenge.to_owned() })
 }
 
+/// Sends a code back. Its tokens allow what both the application and the user may do: `grants` are the user's.
 async fn approve(
     dialect: &Dialect,
     application: &Application,
     form: &Form,
     user: UserId,
+    grants: &Grants,
 ) -> Result<Response, OauthError> {
     let granted = async {
-        let wanted = wanted(application, form.get("scope"))?;
+        let mut wanted = wanted(application, form.get("scope"))?;
+        wanted.grants = wanted.grants.within(grants);
         Ok(dialect.app.tokens().authorize(application, user, wanted, redeem(form)?).await?)
     };
     match granted.await {
