@@ -96,6 +96,15 @@ pub async fn install(app: &App, rid: impl Fn(AgentId) -> String) -> Result<Demo>
     Ok(Demo { users: USERS.map(user).to_vec(), agents, oauth })
 }
 
+/// Removes the applications that development left in the data: everybody knows their secret.
+pub async fn remove_applications(app: &App) -> Result<()> {
+    let (store, now) = (&app.ports().store, app.ports().timer.wall());
+    for client_id in [CLIENT_ID, PUBLIC_CLIENT_ID] {
+        store.remove_application(&TenantId::from(TENANT), client_id, now).await?;
+    }
+    Ok(())
+}
+
 fn echo() -> Definition {
     Definition {
         name: "Echo".into(),

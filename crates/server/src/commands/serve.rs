@@ -11,7 +11,7 @@ use sederunt_web::tls;
 use crate::cli::Settings;
 use crate::commands::{log, signals};
 use crate::config::Config;
-use crate::demo::TENANT;
+use crate::demo::{self, TENANT};
 use crate::fault::Fault;
 use crate::ready::Ready;
 use crate::runtime::{Listen, Server};
@@ -30,7 +30,7 @@ pub async fn run(args: Args, settings: Settings, _json: bool) -> Result<(), Faul
     let listen = listen(&config)?;
     let signals = signals::Signals::new()?;
     let server = Server::start(&config, &ground(), listen).await?;
-    if let Err(fault) = needs_a_key(&server).await {
+    if let Err(fault) = is_fit_to_serve(&server).await {
         server.stop().await;
         return Err(fault);
     }
@@ -84,8 +84,15 @@ pub fn ground() -> Ground {
     }
 }
 
+/// Refuses a store that nobody can use, and takes out of it what is good in development only.
+pub async fn is_fit_to_serve(server: &Server) -> Result<(), Fault> {
+    needs_a_key(server).await?;
+    let removed = demo::remove_applications(server.app()).await;
+    removed.map_err(|e| Fault::unreachable("the development applications cannot be removed", e, "see the log"))
+}
+
 /// A server that nobody can use is a mistake, most likely in the choice of the data directory.
-pub async fn needs_a_key(server: &Server) -> Result<(), Fault> {
+async fn needs_a_key(server: &Server) -> Result<(), Fault> {
     let keys = server.app().ports().store.api_keys(&TenantId::from(TENANT), 1).await;
     match keys {
         Ok(keys) if keys.is_empty() => Err(Fault::config(

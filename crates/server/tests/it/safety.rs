@@ -52,16 +52,26 @@ async fn a_server_without_a_key_is_refused_and_one_with_a_key_is_not() {
     let config = config(&[("store.url", &url)]);
     let listen = Listen { http: Some("127.0.0.1:0".parse().unwrap()), ..Listen::default() };
     let server = Server::start(&config, &ground(), listen).await.unwrap();
-    assert_eq!(serve::needs_a_key(&server).await.unwrap_err().exit, Exit::Config);
+    assert_eq!(serve::is_fit_to_serve(&server).await.unwrap_err().exit, Exit::Config);
     let new = NewKey { user: UserId::from("ann"), name: "first".into(), grants: Grants::user(), life: None };
     server.app().tokens().first_key(&TenantId::from("default"), new).await.unwrap();
-    serve::needs_a_key(&server).await.unwrap();
+    serve::is_fit_to_serve(&server).await.unwrap();
     server.stop().await;
 }
 
 #[tokio::test]
-async fn development_tokens_are_good_in_development_only() {
+async fn development_tokens_and_applications_are_good_in_development_only() {
     let house = House::start().await;
+    let oauth = house.ready.oauth.clone().unwrap();
+    let form =
+        format!("grant_type=client_credentials&client_id={}&client_secret={}", oauth.client_id, oauth.client_secret);
+    let tokens = |base: &str| {
+        let request = plain_client().post(format!("{base}/multipass/api/oauth2/token")).body(form.clone());
+        Reply::of(request.header("content-type", "application/x-www-form-urlencoded"))
+    };
+    tokens(house.ready.http.as_deref().unwrap()).await.expect(200);
+    let key = NewKey { user: UserId::from("ann"), name: "first".into(), grants: Grants::user(), life: None };
+    house.app().tokens().first_key(&TenantId::from("default"), key).await.unwrap();
     let rid = house.agent("echo").rid.clone();
     let path = format!("/api/v2/aipAgents/agents/{rid}?preview=true");
     house.alice().get(&path).await.expect(200);
@@ -73,6 +83,8 @@ async fn development_tokens_are_good_in_development_only() {
     let server = Server::start(&config(&[("store.url", &url)]), &ground(), listen).await.unwrap();
     let request = plain_client().get(format!("http://{}{path}", server.http.unwrap())).bearer_auth(token);
     Reply::of(request).await.expect(401);
+    serve::is_fit_to_serve(&server).await.unwrap();
+    tokens(&format!("http://{}", server.http.unwrap())).await.expect(401);
     server.stop().await;
     drop(folder);
 }
