@@ -172,6 +172,26 @@ async fn a_key_is_made_used_and_revoked() {
 }
 
 #[tokio::test]
+async fn an_application_is_registered_listed_and_removed() {
+    let house = House::start().await;
+    let shell = Shell::of(&house);
+    let made = shell.json(&["app", "create", "--name", "job", "--grant", "read-agents"]).await;
+    assert!(made["secret"].as_str().unwrap().starts_with("sed_app_"));
+    assert_eq!(made["grants"], json!([{"action": "read_agents"}]));
+    let uri = "example-app://callback";
+    let shown = shell.run(&["app", "create", "--name", "phone", "--public", "--redirect-uri", uri]).await;
+    assert!(!shown.ok().contains("secret"), "{shown:?}");
+    let id = made["client_id"].as_str().unwrap();
+    let listed = shell.run(&["app", "list"]).await;
+    assert!(listed.ok().contains(id) && listed.ok().contains(uri), "{listed:?}");
+    assert_eq!(shell.run(&["app", "remove", id]).await.ok(), format!("removed {id}\n"));
+    shell.run(&["app", "remove", id]).await.failed(5);
+    let nowhere = ["app", "create", "--name", "n", "--redirect-uri", "http://app.example/callback"];
+    assert!(shell.run(&nowhere).await.failed(1).contains("http is for this machine only"));
+    assert_eq!(shell.run(&["app", "create", "--name", "n", "--public"]).await.code, 2);
+}
+
+#[tokio::test]
 async fn the_first_key_is_made_without_a_server() {
     let shell = Shell::at("http://127.0.0.1:9", "x");
     let url = format!("store.url=sqlite:{}", shell.folder.path().join("data").display());

@@ -287,6 +287,34 @@ async fn a_key_is_shown_once_and_is_nothing_once_it_is_revoked() {
 }
 
 #[tokio::test]
+async fn an_application_is_registered_listed_and_removed() {
+    let house = House::start().await;
+    let desk = Desk(house.alice());
+    let uri = "https://app.example/callback";
+    let body = json!({"name": "App", "redirect_uris": [uri], "grants": [{"action": "talk", "agent": "echo"}]});
+    let made = desk.post("/applications", &[], body).await.json(201);
+    assert_eq!((&made["redirect_uris"], &made["public"]), (&json!([uri]), &json!(false)));
+    let (id, secret) = (made["client_id"].as_str().unwrap(), made["secret"].as_str().unwrap());
+    let listed = desk.get("/applications", &[]).await;
+    let ids: Vec<_> = listed["applications"].as_array().unwrap().iter().map(|app| &app["client_id"]).collect();
+    assert!(ids.contains(&&made["client_id"]) && !listed.to_string().contains(secret), "{listed}");
+    let elsewhere = desk.0.request(Method::DELETE, &format!("{PREFIX}/applications/{id}"));
+    Reply::of(elsewhere.header("sederunt-tenant", "elsewhere")).await.expect(404);
+    desk.delete("/applications/{application}", &[id]).await.expect(204);
+    let gone = desk.delete("/applications/{application}", &[id]).await;
+    assert_eq!((gone.expect(404), code(&gone).as_str()).1, "not_found");
+    for body in [
+        json!({"name": ""}),
+        json!({"name": "n", "public": true}),
+        json!({"name": "n", "redirect_uris": ["http://app.example/callback"]}),
+        json!({"name": "n", "redirect_uris": vec![uri; 21]}),
+        json!({"name": "n", "grants": []}),
+    ] {
+        desk.post("/applications", &[], body).await.expect(400);
+    }
+}
+
+#[tokio::test]
 async fn the_clock_is_moved_held_and_released_and_expiry_follows() {
     let house = House::new().held().start().await;
     let desk = Desk(house.alice());
@@ -361,7 +389,7 @@ async fn unknown_fields_are_refused_everywhere() {
         assert!(reply.expect(400).body.contains("surprise"), "{method} {path}: {reply:?}");
         asked += 1;
     }
-    assert_eq!(asked, 7);
+    assert_eq!(asked, 8);
 }
 
 #[tokio::test]

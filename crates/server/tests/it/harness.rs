@@ -2,21 +2,24 @@
 //! directory that outlives a restart. Tests speak to it over HTTP, as [`Persona`]s.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, Method, StatusCode};
 use reqwest::Client;
+use reqwest::redirect::Policy;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use sederunt_core::app::App;
+use sederunt_core::caller::Grants;
 use sederunt_core::clock::{Clock, ClockSetting, MovableClock, SystemTimer, Time, Timer as _};
 use sederunt_core::id::SeededChance;
+use sederunt_core::tokens::NewKey;
 use sederunt_server::commands::dev;
 use sederunt_server::config::{Config, Layers};
-use sederunt_server::ready::{Agent, Ready};
+use sederunt_server::ready::{Agent, Ready, User};
 use sederunt_server::root;
 use sederunt_server::runtime::{Left, Listen, Server};
 use sederunt_server::wiring::Ground;
@@ -40,6 +43,7 @@ pub struct Plan {
     settings: Vec<(String, String)>,
     script: Option<String>,
     https: bool,
+    development: bool,
     folder: TempDir,
     clock: Arc<MovableClock>,
     seed: u64,
@@ -53,6 +57,7 @@ impl House {
             settings: Vec::new(),
             script: None,
             https: false,
+            development: true,
             folder: tempfile::tempdir().unwrap(),
             clock: Arc::new(MovableClock::new(Some(Time::parse(START).unwrap()))),
             seed: 1,
@@ -165,6 +170,12 @@ impl Plan {
         self
     }
 
+    /// As `serve` runs it: nothing is there but alice's key, which may do everything.
+    pub fn in_earnest(mut self) -> Self {
+        self.development = false;
+        self
+    }
+
     /// With a clock that stands still until it is moved.
     pub fn held(self) -> Self {
         self.clock.set(ClockSetting::Held(Time::parse(START).unwrap())).unwrap();
@@ -207,12 +218,30 @@ impl Plan {
             timer: Arc::new(timer),
             chance: Arc::new(SeededChance::new(self.seed)),
             durability: Durability::Off,
-            development: true,
+            development: self.development,
         };
         let server = Server::start(&self.config(), &ground, listen).await.unwrap();
-        let ready = dev::ready(&server, ca).await.unwrap();
+        let ready =
+            if self.development { dev::ready(&server, ca).await.unwrap() } else { in_earnest(&server, ca).await };
         let client = client(ready.ca.as_deref());
         House { server, plan: self, ready, client }
+    }
+}
+
+/// What tests know of a server that development has put nothing in.
+async fn in_earnest(server: &Server, ca: Option<PathBuf>) -> Ready {
+    let new = NewKey { user: "alice".into(), name: "first".into(), grants: Grants::all(), life: None };
+    let (token, _) = server.app().tokens().first_key(&"default".into(), new).await.unwrap();
+    Ready {
+        http: server.http.map(|at| format!("http://{at}")),
+        https: server.https.map(|at| format!("https://{at}")),
+        ca,
+        console: None,
+        pid: std::process::id(),
+        version: String::new(),
+        users: vec![User { name: "alice".into(), token }],
+        agents: Vec::new(),
+        oauth: None,
     }
 }
 
@@ -232,7 +261,8 @@ fn client(ca: Option<&Path>) -> Client {
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    Client::builder().tls_backend_preconfigured(tls).build().unwrap()
+    // Where an answer sends one is for the test to see.
+    Client::builder().tls_backend_preconfigured(tls).redirect(Policy::none()).build().unwrap()
 }
 
 /// Somebody who sends requests.
