@@ -137,8 +137,37 @@ pub struct ToolCall {
 pub struct ToolResult {
     /// The call that it answers.
     pub call: String,
-    /// The output, or what went wrong, told so that the model can correct itself.
+    /// The output, or what went wrong, told so that the model can correct itself. Written as `output` or as `error`.
+    #[serde(flatten, with = "outcome")]
     pub output: Result<Value, String>,
+}
+
+/// A result as one of two fields.
+mod outcome {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde_json::Value;
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Outcome<O, E> {
+        Output(O),
+        Error(E),
+    }
+
+    pub fn serialize<S: Serializer>(result: &Result<Value, String>, s: S) -> Result<S::Ok, S::Error> {
+        match result {
+            Ok(output) => Outcome::<_, &str>::Output(output),
+            Err(error) => Outcome::Error(error.as_str()),
+        }
+        .serialize(s)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Result<Value, String>, D::Error> {
+        Ok(match Outcome::<Value, String>::deserialize(d)? {
+            Outcome::Output(output) => Ok(output),
+            Outcome::Error(error) => Err(error),
+        })
+    }
 }
 
 /// What sort of tool.
@@ -195,4 +224,23 @@ pub enum MaskReason {
     Compacted,
     /// It was deleted from one view.
     Removed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_tool_s_result_is_written_as_output_or_error() {
+        for (output, written) in [
+            (Ok(json!({"n": 1})), json!({"type": "tool_result", "call": "c", "output": {"n": 1}})),
+            (Ok(json!(null)), json!({"type": "tool_result", "call": "c", "output": null})),
+            (Err("no".to_owned()), json!({"type": "tool_result", "call": "c", "error": "no"})),
+        ] {
+            let body = ItemBody::ToolResult(ToolResult { call: "c".into(), output });
+            assert_eq!(serde_json::to_value(&body).unwrap(), written);
+            assert_eq!(serde_json::from_value::<ItemBody>(written).unwrap(), body);
+        }
+    }
 }

@@ -17,7 +17,7 @@ use crate::turn::{Ending, OnDisconnect, Turn};
 /// How a turn came out, for those who waited for it.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    /// It ended, and this is what stands in the store.
+    /// It ended, and this is what stands in the store, but for the numbers of its items, which only the store knows.
     Ended(Arc<TurnRecord>),
     /// The store was away for too long when it ended. What there was of it counts as failed.
     Unstored,

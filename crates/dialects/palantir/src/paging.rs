@@ -14,6 +14,11 @@ const MAX: u32 = 100;
 /// How the vendor's tokens begin.
 const PREFIX: &str = "v1.";
 
+/// The token in the vendor's documented request, which is no place in any list: it stands for the first page, so that the
+/// documented request can be sent as it is.
+const DOCUMENTED: &str = "v1.QnVpbGQgdGhlIEZ1dHVyZTogaHR0cHM6Ly93d3cucGFsYW50aXIuY29tL2NhcmVlcnMvP2xldmVyLXNvdXJj\
+                          ZSU1YiU1ZD1BUElEb2NzI29wZW4tcG9zaXRpb25z";
+
 /// The page's size.
 pub(crate) fn size(query: &Query) -> Result<u32, Failure> {
     let Some(text) = query.get("pageSize") else { return Ok(MAX) };
@@ -27,7 +32,7 @@ pub(crate) fn size(query: &Query) -> Result<u32, Failure> {
 
 /// The place that the page token names, if there is one. A token of another list, caller or server is none.
 pub(crate) fn place<T: for<'de> Deserialize<'de>>(asked: &Asked, list: &str) -> Result<Option<T>, Failure> {
-    let Some(token) = asked.query.get("pageToken") else { return Ok(None) };
+    let Some(token) = asked.query.get("pageToken").filter(|token| *token != DOCUMENTED) else { return Ok(None) };
     let opened = token.strip_prefix(PREFIX).map(|t| asked.app().seal().open(&binding(&asked.caller, list), t));
     match opened {
         Some(Ok(place)) => Ok(Some(place)),

@@ -29,8 +29,8 @@ pub(crate) async fn list(asked: Asked) -> Answer {
 /// `AgentVersion`.
 pub(crate) async fn get(asked: Asked) -> Answer {
     let id = asked.agent()?;
-    let label = version_string(asked.rest.as_deref().unwrap_or_default())?;
     let agent = asked.app().agents().read(&asked.caller, id).await?;
+    let label = version_string(asked.rest.as_deref().unwrap_or_default())?;
     let found = asked.app().agents().version(&agent, VersionRef::Label(label)).await?;
     Ok(json_answer(&version(&found)))
 }

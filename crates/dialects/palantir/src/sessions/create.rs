@@ -13,12 +13,12 @@ pub(crate) async fn create(asked: Asked) -> Answer {
     let mut body = asked.json()?;
     let version = body.optional_text("agentVersion")?;
     body.end()?;
+    let id = asked.agent()?;
+    let agent = asked.app().agents().get(&asked.caller, id).await?;
     let version = match version {
         Some(text) => VersionRef::Label(version_string(&text)?),
         None => VersionRef::Published,
     };
-    let id = asked.agent()?;
-    let agent = asked.app().agents().get(&asked.caller, id).await?;
     let version = asked.app().agents().version(&agent, version).await?;
     let new = NewSession {
         agent: agent.id,
