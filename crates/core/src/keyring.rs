@@ -1,6 +1,7 @@
 //! Credentials that the store knows, turned into callers; remembered for a moment, since every request brings one.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub struct Keyring {
     timer: Arc<dyn Timer>,
     development: bool,
     known: Mutex<HashMap<CredentialId, Known>>,
+    /// How often something was forgotten. Raised while `known` is locked.
+    forgotten: AtomicU64,
 }
 
 struct Known {
@@ -34,7 +37,7 @@ struct Known {
 impl Keyring {
     /// A keyring over this store. Development tokens are good only with `development`.
     pub fn new(store: Arc<dyn Store>, timer: Arc<dyn Timer>, development: bool) -> Self {
-        Self { store, timer, development, known: Mutex::default() }
+        Self { store, timer, development, known: Mutex::default(), forgotten: AtomicU64::default() }
     }
 
     fn check(&self, credential: &Credential) -> Result<()> {
@@ -74,6 +77,7 @@ impl Identity for Keyring {
         if let Some((caller, expires)) = self.remembered(&id) {
             return self.in_time(expires).map(|()| caller);
         }
+        let forgotten = self.forgotten.load(Ordering::Acquire);
         let found = self.store.credential(&id).await?;
         let credential = found.ok_or(Error::Unauthenticated(Unauthenticated::Unknown))?;
         self.check(&credential)?;
@@ -85,6 +89,10 @@ impl Identity for Keyring {
             scope: credential.scope,
         });
         let mut known = self.known.lock().unwrap_or_else(|e| e.into_inner());
+        // What was revoked after it was read would be good again for as long as it is remembered.
+        if self.forgotten.load(Ordering::Acquire) != forgotten {
+            return Ok(caller);
+        }
         if known.len() >= MOST {
             known.clear();
         }
@@ -94,11 +102,15 @@ impl Identity for Keyring {
     }
 
     fn forget(&self, credential: &CredentialId) {
-        self.known.lock().unwrap_or_else(|e| e.into_inner()).remove(credential);
+        let mut known = self.known.lock().unwrap_or_else(|e| e.into_inner());
+        self.forgotten.fetch_add(1, Ordering::Release);
+        known.remove(credential);
     }
 
     fn forget_all(&self) {
-        self.known.lock().unwrap_or_else(|e| e.into_inner()).clear();
+        let mut known = self.known.lock().unwrap_or_else(|e| e.into_inner());
+        self.forgotten.fetch_add(1, Ordering::Release);
+        known.clear();
     }
 }
 
