@@ -63,3 +63,43 @@ def session(sessions, echo: str) -> str:
 def scripted_session(sessions, scripted: str) -> str:
     """The RID of a new session with `scripted`."""
     return sessions.create(scripted).rid
+
+
+@pytest.fixture(scope="session")
+def draft(server: Server) -> str:
+    """The RID of an agent with a saved version and none published."""
+    return server.create_agent('key = "draft"\nname = "Draft"\n', publish=False)
+
+
+PUMPS = """
+key = "pumps"
+name = "Pump expert"
+description = "Knows pumps"
+placeholder = "Ask about a pump"
+suggestions = ["Which pumps are due?"]
+
+[parameters.site]
+type = "text"
+default = "North"
+description = "Where the pump stands"
+
+[parameters.lastSite]
+type = "text"
+access = "read_write"
+
+[parameters.due]
+type = "data"
+expects = ["Pump"]
+access = "read_write"
+"""
+
+
+@pytest.fixture(scope="session")
+def pumps(server: Server) -> str:
+    """The RID of an agent with parameters of both kinds."""
+    return server.create_agent(PUMPS)
+
+
+@pytest.fixture
+def pump_session(sessions, pumps: str) -> str:
+    return sessions.create(pumps).rid

@@ -1,49 +1,9 @@
-"""Agents of the shapes that the tests need, made through the command line."""
+"""An agent with several versions, made through the command line."""
 
 from dataclasses import dataclass
 
 import pytest
 from sederunt import Server
-
-
-@pytest.fixture(scope="session")
-def draft(server: Server) -> str:
-    """The RID of an agent with a saved version and none published."""
-    return server.create_agent('key = "draft"\nname = "Draft"\n', publish=False)
-
-
-PUMPS = """
-key = "pumps"
-name = "Pump expert"
-description = "Knows pumps"
-placeholder = "Ask about a pump"
-suggestions = ["Which pumps are due?"]
-
-[parameters.site]
-type = "text"
-default = "North"
-description = "Where the pump stands"
-
-[parameters.lastSite]
-type = "text"
-access = "read_write"
-
-[parameters.due]
-type = "data"
-expects = ["Pump"]
-access = "read_write"
-"""
-
-
-@pytest.fixture(scope="session")
-def pumps(server: Server) -> str:
-    """The RID of an agent with parameters of both kinds."""
-    return server.create_agent(PUMPS)
-
-
-@pytest.fixture
-def pump_session(sessions, pumps: str) -> str:
-    return sessions.create(pumps).rid
 
 
 @dataclass

@@ -9,7 +9,8 @@ import { Agents, AgentVersions, Contents, Sessions, SessionTraces } from "@osdk/
 import { foundryPlatformFetch } from "@osdk/shared.net.platformapi";
 
 import {
-  NO_AGENT, NO_SESSION, agentOf, base, chunksOf, clientOf, createAgent, preview, refused, tokenOf, until,
+  NO_AGENT, NO_SESSION, agentOf, base, chunksOf, cli, clientOf, createAgent, preview, publish, refused, saveAgent, tokenOf,
+  until,
 } from "./harness.mjs";
 
 const client = clientOf("alice");
@@ -24,11 +25,38 @@ const said = async (agent, session) =>
 const deleteSession = (as, ...args) =>
   foundryPlatformFetch(as, [3, "/v2/aipAgents/agents/{0}/sessions/{1}", 2], ...args);
 
+/** Every operation on `rid`, an agent's session, answers that it is not there. */
+async function isMissing(as, rid) {
+  const gone = { agentRid: scripted, sessionRid: rid };
+  const at = [as, scripted, rid];
+  for (const operation of [
+    () => Sessions.get(...at, preview),
+    () => Contents.get(...at, preview),
+    () => SessionTraces.get(...at, randomUUID(), preview),
+    () => Sessions.blockingContinue(...at, text("x"), preview),
+    () => Sessions.streamingContinue(...at, text("x"), preview),
+    () => Sessions.ragContext(...at, text("x"), preview),
+    () => Sessions.cancel(...at, { messageId: randomUUID() }, preview),
+    () => Sessions.updateTitle(...at, { title: "x" }, preview),
+    () => deleteSession(...at, preview),
+  ]) {
+    await refused(operation(), 404, "SessionNotFound", gone);
+  }
+}
+
 let scripted;
+let draft;
+let versions;
+let pumps;
 let session;
 
 before(() => {
   scripted = createAgent("scripted", 'name = "Scripted"\n');
+  draft = createAgent("draft", 'name = "Draft"\n', { published: false });
+  versions = createAgent("versions", 'name = "First"\n');
+  for (const name of ["Second", "Third"]) saveAgent("versions", `name = "${name}"\n`);
+  publish("versions");
+  pumps = createAgent("pumps", 'name = "Pumps"\n[parameters.due]\ntype = "data"\n[parameters.site]\ntype = "text"\n');
 });
 
 beforeEach(async () => {
@@ -54,10 +82,30 @@ describe("Agents and AgentVersions", () => {
       agentRid: echo,
       version: "x",
     });
-    await refused(AgentVersions.get(client, echo, "9.9", preview), 404, "AgentVersionNotFound", {
+    await refused(AgentVersions.get(client, echo, "x", preview), 400, "InvalidAgentVersion", {
       agentRid: echo,
-      agentVersionString: "9.9",
+      version: "x",
     });
+    const missing = { agentRid: echo, agentVersionString: "9.9" };
+    await refused(AgentVersions.get(client, echo, "9.9", preview), 404, "AgentVersionNotFound", missing);
+    await refused(Agents.get(client, echo, { version: "9.9", ...preview }), 404, "AgentVersionNotFound", missing);
+    await refused(Agents.get(client, draft, preview), 400, "NoPublishedAgentVersion", { agentRid: draft });
+    await refused(AgentVersions.list(client, NO_AGENT, preview), 404, "AgentNotFound", { agentRid: NO_AGENT });
+  });
+
+  test("versions come newest first, in pages", async () => {
+    const seen = [];
+    let page = {};
+    do {
+      page = await AgentVersions.list(client, versions, { pageSize: 2, pageToken: page.nextPageToken, ...preview });
+      assert.ok(page.data.length <= 2);
+      seen.push(...page.data.map(({ string }) => string));
+    } while (page.nextPageToken);
+    const all = (await AgentVersions.list(client, versions, preview)).data;
+    assert.deepEqual(seen, all.map(({ string }) => string));
+    assert.ok(seen.length > 2);
+    const numbers = all.map(({ version }) => version.major * 1_000 + version.minor);
+    assert.deepEqual(numbers, numbers.toSorted((a, b) => b - a));
   });
 
   test("an error has a description and no preview is an error", async () => {
@@ -87,10 +135,45 @@ describe("Sessions", () => {
     assert.deepEqual(await Sessions.get(client, echo, made.rid, preview), made);
     assert.equal(await Sessions.updateTitle(client, echo, made.rid, { title: "x".repeat(250) }, preview), undefined);
     assert.equal((await Sessions.get(client, echo, made.rid, preview)).metadata.title, "x".repeat(200));
+    assert.equal((await Sessions.list(client, echo, preview)).data[0].metadata.title, "x".repeat(200));
     assert.equal(await deleteSession(client, echo, made.rid, preview), undefined);
     const gone = { agentRid: echo, sessionRid: made.rid };
     await refused(Sessions.get(client, echo, made.rid, preview), 404, "SessionNotFound", gone);
     await refused(deleteSession(client, echo, made.rid, preview), 404, "SessionNotFound", gone);
+  });
+
+  test("a session is not made where there is nothing to talk to", async () => {
+    const create = (agent, request = {}) => Sessions.create(client, agent, request, preview);
+    await refused(create(NO_AGENT), 404, "AgentNotFound", { agentRid: NO_AGENT });
+    await refused(create(draft), 400, "NoPublishedAgentVersion", { agentRid: draft });
+    await refused(create(echo, { agentVersion: "x" }), 400, "InvalidAgentVersion", { agentRid: echo, version: "x" });
+    await refused(create(echo, { agentVersion: "9.9" }), 404, "AgentVersionNotFound", {
+      agentRid: echo,
+      agentVersionString: "9.9",
+    });
+  });
+
+  test("a deleted session is missing everywhere", async () => {
+    const { rid } = await Sessions.create(client, scripted, {}, preview);
+    await deleteSession(client, scripted, rid, preview);
+    await isMissing(client, rid);
+    assert.ok(!(await Sessions.list(client, scripted, preview)).data.some((listed) => listed.rid === rid));
+  });
+
+  test("an exchange is counted, gives the title and puts expiry off; a day later the session is missing", async () => {
+    const { rid, metadata: before } = await Sessions.create(client, scripted, {}, preview);
+    cli("clock", "advance", "1h");
+    await Sessions.blockingContinue(client, scripted, rid, text("three words"), preview);
+    const { metadata } = await Sessions.get(client, scripted, rid, preview);
+    assert.equal(metadata.messageCount, 2);
+    assert.equal(metadata.title, "three words");
+    assert.equal(metadata.createdTime, before.createdTime);
+    const [was, updated, expires] = [before.updatedTime, metadata.updatedTime, metadata.estimatedExpiresTime].map(Date.parse);
+    assert.ok(updated >= was + 3_600_000);
+    assert.equal(expires - updated, 24 * 3_600_000);
+    assert.deepEqual((await Sessions.list(client, scripted, { pageSize: 1, ...preview })).data[0].metadata, metadata);
+    cli("clock", "advance", "25h");
+    await isMissing(client, rid);
   });
 
   test("lists come in pages, newest first", async () => {
@@ -111,13 +194,78 @@ describe("Sessions", () => {
       } while (pageToken && seen.length < 5);
       assert.deepEqual(seen.slice(0, 5), made);
     }
-    await refused(Sessions.list(client, echo, { pageSize: 0, ...preview }), 400, "InvalidPageSize", { pageSize: 0 });
-    await refused(Sessions.list(client, echo, { pageToken: "nonsense", ...preview }), 400, "InvalidPageToken");
+    for (const list of [(page) => Sessions.list(client, echo, page), (page) => Agents.allSessions(client, page)]) {
+      await refused(list({ pageSize: 0, ...preview }), 400, "InvalidPageSize", { pageSize: 0 });
+      await refused(list({ pageToken: "nonsense", ...preview }), 400, "InvalidPageToken");
+    }
+  });
+
+  test("a page holds at most 100, of one's own sessions", async () => {
+    const bob = clientOf("bob");
+    for (let n = 0; n < 101; n += 1) await Sessions.create(bob, echo, {}, preview);
+    for (const pageSize of [1_000, undefined]) {
+      for (const list of [(page) => Sessions.list(bob, echo, page), (page) => Agents.allSessions(bob, page)]) {
+        const page = await list({ pageSize, ...preview });
+        assert.equal(page.data.length, 100);
+        assert.ok(page.nextPageToken);
+        assert.ok(page.data.every(({ rid }) => rid !== session));
+      }
+    }
   });
 
   test("another user's session looks missing", async () => {
-    await refused(Sessions.get(clientOf("bob"), scripted, session, preview), 404, "SessionNotFound");
-    await refused(Sessions.get(client, scripted, NO_SESSION, preview), 404, "SessionNotFound");
+    await isMissing(clientOf("bob"), session);
+    await isMissing(client, NO_SESSION);
+  });
+
+  test("parameters are checked, and nothing is stored", async () => {
+    const { rid } = await Sessions.create(client, pumps, {}, preview);
+    const both = { agentRid: pumps, sessionRid: rid };
+    const wrong = { due: { type: "string", value: "x" } };
+    const nope = { nope: { type: "string", value: "x" } };
+    for (const operation of [Sessions.blockingContinue, Sessions.streamingContinue]) {
+      const say = (parameterInputs) => operation(client, pumps, rid, { ...text("which site"), parameterInputs }, preview);
+      await refused(say(nope), 400, "InvalidParameter", { ...both, parameter: "nope" });
+      await refused(say(wrong), 400, "InvalidParameterType", {
+        ...both,
+        parameter: "due",
+        expectedType: "objectSet",
+        receivedType: "string",
+      });
+    }
+    assert.deepEqual(await said(pumps, rid), []);
+  });
+
+  test("a later exchange sees the earlier one, and content is chronological", async () => {
+    await Sessions.blockingContinue(client, scripted, session, text("first of several"), preview);
+    const later = await Sessions.blockingContinue(client, scripted, session, text("what did I say?"), preview);
+    assert.equal(later.agentMarkdownResponse, "user: first of several\nagent: noted\n");
+    assert.deepEqual((await said(scripted, session)).map(([message]) => message), ["first of several", "what did I say?"]);
+  });
+
+  test("content has the contexts of an exchange, and not the exchange in progress", async () => {
+    await Sessions.blockingContinue(client, scripted, session, text("look up"), preview);
+    const contexts = async () => (await Contents.get(client, scripted, session, preview)).exchanges.map((e) => e.contexts);
+    const [found] = await contexts();
+    assert.equal(found.objectContexts.length, 1);
+    assert.equal(found.functionRetrievedContexts[0].retrievedPrompt, "Pumps are blue.");
+    const messageId = randomUUID();
+    const response = await Sessions.streamingContinue(client, scripted, session, { ...text("hang"), messageId }, preview);
+    const chunks = chunksOf(response);
+    await chunks.next();
+    assert.equal((await contexts()).length, 1);
+    await Sessions.cancel(client, scripted, session, { messageId }, preview);
+    await chunks.return();
+  });
+
+  test("an unknown message cannot be cancelled", async () => {
+    const messageId = randomUUID();
+    const cancel = Sessions.cancel(client, scripted, session, { messageId }, preview);
+    await refused(cancel, 400, "CancelSessionFailedMessageNotInProgress", {
+      agentRid: scripted,
+      sessionRid: session,
+      messageId,
+    });
   });
 
   test("an exchange is blocking, and content holds it", async () => {

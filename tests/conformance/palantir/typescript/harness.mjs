@@ -27,13 +27,25 @@ export function cli(...args) {
   return execFileSync(process.env.CONFORMANCE_BINARY, args, { env, encoding: "utf8", timeout: 30_000 });
 }
 
-/** Makes and publishes an agent from the text of its TOML file; its RID. */
-export function createAgent(key, definition) {
+/** Makes an agent, published unless told otherwise, from the text of its TOML file; its RID. */
+export function createAgent(key, definition, { published = true } = {}) {
+  const flags = [...(published ? ["--publish"] : []), "--json"];
+  return JSON.parse(withFile(key, definition, (path) => cli("agent", "create", path, ...flags))).rid;
+}
+
+/** Saves a new version of an agent, unpublished. */
+export const saveAgent = (key, definition) =>
+  withFile(key, definition, (path) => cli("agent", "save", key, path));
+
+/** Publishes the last saved version of an agent. */
+export const publish = (key) => cli("agent", "publish", key);
+
+function withFile(key, definition, use) {
   const folder = mkdtempSync(join(tmpdir(), "sederunt-agent-"));
   try {
     const path = join(folder, `${key}.toml`);
     writeFileSync(path, `key = "${key}"\n${definition}`);
-    return JSON.parse(cli("agent", "create", path, "--publish", "--json")).rid;
+    return use(path);
   } finally {
     rmSync(folder, { recursive: true });
   }
