@@ -151,6 +151,11 @@ impl Grants {
         self.0.iter().any(|g| g.action == action && g.agent.is_none_or(|a| a == agent))
     }
 
+    /// Whether the action is granted without limit to some agents.
+    pub fn everywhere(&self, action: Action) -> bool {
+        self.0.iter().any(|g| g.action == action && g.agent.is_none())
+    }
+
     /// Whether anything is granted on this agent. One that no grant touches is as good as missing.
     pub fn touch(&self, agent: AgentId) -> bool {
         self.0.iter().any(|g| g.agent.is_none_or(|a| a == agent))
@@ -175,6 +180,20 @@ impl Caller {
         if self.grants.somewhere(action) { Ok(()) } else { Err(Error::Forbidden { action, elsewhere: false }) }
     }
 
+    /// Refuses unless the action is granted without limit to some agents.
+    pub fn may_everywhere(&self, action: Action) -> Result<()> {
+        if self.grants.everywhere(action) {
+            Ok(())
+        } else {
+            Err(Error::Forbidden { action, elsewhere: self.grants.somewhere(action) })
+        }
+    }
+
+    /// Refuses unless the caller runs the installation.
+    pub fn may_administer(&self) -> Result<()> {
+        self.may_everywhere(Action::Admin)
+    }
+
     /// Refuses unless the action is granted on this agent.
     pub fn may_on(&self, action: Action, agent: AgentId) -> Result<()> {
         if self.grants.on_agent(action, agent) {
@@ -184,9 +203,9 @@ impl Caller {
         }
     }
 
-    /// Whether the caller sees the sessions of every user.
-    pub fn sees_all(&self) -> bool {
-        self.grants.somewhere(Action::SeeAll)
+    /// Whether the caller sees the sessions of every user with this agent.
+    pub fn sees_all_of(&self, agent: AgentId) -> bool {
+        self.grants.on_agent(Action::SeeAll, agent)
     }
 }
 

@@ -4,7 +4,6 @@
 
 use std::fmt;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -151,44 +150,56 @@ impl Clock for SystemClock {
 
 /// A clock for development and tests: starts where it is told, can be moved and held.
 #[derive(Debug)]
-pub struct MovableClock {
-    setting: Mutex<ClockSetting>,
-    /// The latest time told while running, so that two readings at an unmoved clock never go back.
-    last: AtomicI64,
+pub struct MovableClock(Mutex<Moved>);
+
+#[derive(Debug)]
+struct Moved {
+    setting: ClockSetting,
+    /// The latest time told since it was set, so that two readings never go back.
+    last: Time,
 }
 
 impl MovableClock {
     /// A clock that runs from the system's time, or from `start`.
     pub fn new(start: Option<Time>) -> Self {
         let offset = start.map_or(0, |t| t.nanos().saturating_sub(system_now().nanos()));
-        Self { setting: Mutex::new(ClockSetting::Offset(offset)), last: AtomicI64::new(i64::MIN) }
+        Self::with(ClockSetting::Offset(offset))
     }
 
     /// A clock that stands still at `at`.
     pub fn held(at: Time) -> Self {
-        Self { setting: Mutex::new(ClockSetting::Held(at)), last: AtomicI64::new(i64::MIN) }
+        Self::with(ClockSetting::Held(at))
+    }
+
+    fn with(setting: ClockSetting) -> Self {
+        Self(Mutex::new(Moved { setting, last: Time(i64::MIN) }))
+    }
+
+    fn moved(&self) -> std::sync::MutexGuard<'_, Moved> {
+        // Two plain values, whole after each assignment.
+        self.0.lock().unwrap_or_else(|e| e.into_inner())
     }
 }
 
 impl Clock for MovableClock {
     fn now(&self) -> Time {
-        match self.setting() {
+        let mut moved = self.moved();
+        match moved.setting {
             ClockSetting::Held(at) => at,
             ClockSetting::Offset(offset) => {
-                let now = system_now().nanos().saturating_add(offset);
-                Time(self.last.fetch_max(now, Ordering::Relaxed).max(now))
+                moved.last = moved.last.max(Time(system_now().nanos().saturating_add(offset)));
+                moved.last
             }
         }
     }
 
     fn set(&self, to: ClockSetting) -> Result<Time, Error> {
-        *self.setting.lock().unwrap_or_else(|e| e.into_inner()) = to;
-        self.last.store(i64::MIN, Ordering::Relaxed);
+        *self.moved() = Moved { setting: to, last: Time(i64::MIN) };
         Ok(self.now())
     }
 
     fn setting(&self) -> ClockSetting {
-        *self.setting.lock().unwrap_or_else(|e| e.into_inner())
+        self.moved().setting
     }
 }
 

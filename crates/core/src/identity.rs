@@ -110,7 +110,7 @@ pub struct Application {
     pub tenant: TenantId,
     /// What people call it.
     pub name: String,
-    /// Where codes may be sent; a trailing `*` in the port or path is not understood: addresses are compared whole.
+    /// Where codes may be sent. Addresses are compared whole, but for the port of a loopback address.
     pub redirect_uris: Vec<String>,
     /// The most that its tokens allow.
     pub grants: Grants,

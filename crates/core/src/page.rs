@@ -31,7 +31,7 @@ pub struct Position {
 
 /// A walk over a list that moves while it is read.
 ///
-/// Every transaction that makes, moves or deletes a session of an owner draws the owner's next commit number. `mark`
+/// Every transaction that makes or moves a session of an owner draws the owner's next commit number. `mark`
 /// holds the numbers (one a shard) at the first page; later pages show each session where it stood at the mark, so that
 /// each one that existed then and still exists comes exactly once. Positions left behind are remembered for a window
 /// (an hour); an older walk goes on as plain keyset.
@@ -39,8 +39,6 @@ pub struct Position {
 pub struct Walk {
     /// The commit numbers at the first page.
     pub mark: Vec<i64>,
-    /// When the first page was read, by the clock of the store's `moved` log.
-    pub began: Time,
     /// The last place seen.
     pub after: Position,
 }

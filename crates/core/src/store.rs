@@ -79,7 +79,7 @@ pub struct RequestKey {
     pub scope: String,
     /// The key that the caller sent.
     pub key: String,
-    /// The request's body (and path), hashed.
+    /// The request's body, hashed.
     pub body: String,
     /// When it came; it is kept for 24 hours of real time.
     pub at: Time,
@@ -325,6 +325,10 @@ pub trait IdentityStore: Send + Sync {
 
     /// Marks a credential revoked; `false` if it was not there or revoked already: then somebody else used it up.
     async fn revoke_credential(&self, id: &CredentialId, now: Time) -> Result<bool>;
+
+    /// Marks a credential revoked and adds what it was redeemed for, in one step; `false`, and nothing added, if it was
+    /// not there or revoked already.
+    async fn redeem(&self, used: &CredentialId, issued: &[Credential], now: Time) -> Result<bool>;
 
     /// Marks every credential of one family (a refresh token's descendants) revoked.
     async fn revoke_family(&self, family: &str, now: Time) -> Result<()>;

@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::app::Ports;
-use crate::caller::{Action, Caller, Grants};
+use crate::caller::{Caller, Grants};
 use crate::clock::Time;
 use crate::error::{Error, Kind, Reason, Result};
 use crate::id::{ClientId, TenantId, UserId};
@@ -84,7 +84,7 @@ impl<'a> Tokens<'a> {
 
     /// Makes an API key; the text is the secret, which nobody can read again.
     pub async fn create_key(&self, caller: &Caller, new: NewKey) -> Result<(String, Credential)> {
-        caller.may(Action::Admin)?;
+        caller.may_administer()?;
         self.first_key(&caller.tenant, new).await
     }
 
@@ -111,13 +111,13 @@ impl<'a> Tokens<'a> {
 
     /// The tenant's API keys, newest first, revoked ones too, at most `limit`.
     pub async fn keys(&self, caller: &Caller, limit: u32) -> Result<Vec<Credential>> {
-        caller.may(Action::Admin)?;
+        caller.may_administer()?;
         self.ports.store.api_keys(&caller.tenant, limit).await
     }
 
     /// Revokes the API key whose id begins with `id`, at least eight digits of it.
     pub async fn revoke_key(&self, caller: &Caller, id: &str) -> Result<Credential> {
-        caller.may(Action::Admin)?;
+        caller.may_administer()?;
         if id.len() < 8 {
             return Err(Error::malformed("key", "give at least eight digits of the key's id"));
         }
@@ -127,6 +127,9 @@ impl<'a> Tokens<'a> {
             return Err(Error::not_found(Kind::Credential, id));
         };
         self.end(&key.id).await?;
+        // What somebody signed in for with the key goes with it.
+        self.ports.store.revoke_family(&key.id.0, self.now()).await?;
+        self.ports.identity.forget_all();
         Ok(key)
     }
 
@@ -136,14 +139,17 @@ impl<'a> Tokens<'a> {
             return Err(Error::invalid("grant_type", Reason::NotAllowed("a public client has no credentials".into())));
         }
         let user = UserId(format!("client:{}", application.client_id));
-        self.issue(application, user, Wanted { offline: false, ..wanted }, None).await
+        self.issue(application, user, Wanted { offline: false, ..wanted }).await
     }
 
-    /// A code by which the application gets tokens for this user.
+    /// A code by which the application gets tokens for this user. What comes of it is one family: revoked together when
+    /// the code or a refresh token is shown twice, and with the key that was signed in with, which makes all that was
+    /// signed in for with one key one family.
     pub async fn authorize(
         &self,
         application: &Application,
         user: UserId,
+        key: Option<CredentialId>,
         wanted: Wanted,
         redeem: Redeem,
     ) -> Result<String> {
@@ -154,8 +160,7 @@ impl<'a> Tokens<'a> {
         let mut credential = self.credential(&code, CredentialKind::Code, &application.tenant, user, client, expires);
         credential.grants = wanted.grants;
         credential.scope = wanted.scope;
-        // A code's family is its own id: redeemed twice, everything issued from it is revoked.
-        credential.family = Some(credential.id.0.clone());
+        credential.family = Some(key.unwrap_or_else(|| credential.id.clone()).0);
         credential.name = if wanted.offline { "offline".into() } else { String::new() };
         credential.redeem = Some(redeem);
         self.ports.store.put_credential(&credential).await?;
@@ -177,19 +182,15 @@ impl<'a> Tokens<'a> {
         if redeem.redirect_uri != redirect_uri || redeem.challenge != URL_SAFE_NO_PAD.encode(digest) {
             return Err(refused());
         }
-        self.use_up(&credential, refused).await?;
-        let wanted =
-            Wanted { grants: credential.grants, scope: credential.scope, offline: credential.name == "offline" };
-        self.issue(application, credential.user, wanted, credential.family).await
+        let offline = credential.name == "offline";
+        self.exchange(application, credential, offline).await?.ok_or_else(refused)
     }
 
     /// New tokens for a refresh token, once. One that comes a second time was stolen: its whole family is revoked.
     pub async fn refresh(&self, application: &Application, token: &str) -> Result<Issued> {
         let refused = || Error::invalid("refresh_token", Reason::Unknown);
         let credential = self.redeemable("refresh_token", application, token, CredentialKind::Refresh).await?;
-        self.use_up(&credential, refused).await?;
-        let wanted = Wanted { grants: credential.grants, scope: credential.scope, offline: true };
-        self.issue(application, credential.user, wanted, credential.family).await
+        self.exchange(application, credential, true).await?.ok_or_else(refused)
     }
 
     /// Revokes a token of the application, and with a refresh token what was issued with it. Unknown ones are nothing
@@ -207,34 +208,57 @@ impl<'a> Tokens<'a> {
         self.end(&id).await
     }
 
-    async fn issue(
+    /// New tokens for a credential that is used up by this, in one step; `None` if somebody was faster: then nobody keeps
+    /// anything.
+    async fn exchange(&self, application: &Application, used: Credential, offline: bool) -> Result<Option<Issued>> {
+        let wanted = Wanted { grants: used.grants.clone(), scope: used.scope.clone(), offline };
+        let (issued, credentials) = self.make(application, &used.user, wanted, used.family.as_ref());
+        if !self.ports.store.redeem(&used.id, &credentials, self.now()).await? {
+            self.revoke_family(&used).await?;
+            return Ok(None);
+        }
+        self.still_there(application).await?;
+        Ok(Some(issued))
+    }
+
+    async fn issue(&self, application: &Application, user: UserId, wanted: Wanted) -> Result<Issued> {
+        let (issued, credentials) = self.make(application, &user, wanted, None);
+        for credential in &credentials {
+            self.ports.store.put_credential(credential).await?;
+        }
+        self.still_there(application).await?;
+        Ok(issued)
+    }
+
+    /// Tokens that are not stored yet, and their credentials.
+    fn make(
         &self,
         application: &Application,
-        user: UserId,
+        user: &UserId,
         wanted: Wanted,
-        family: Option<String>,
-    ) -> Result<Issued> {
+        family: Option<&String>,
+    ) -> (Issued, Vec<Credential>) {
         let client = ClientId(application.client_id.clone());
-        let make = |prefix, kind, life| {
+        let mut credentials = Vec::with_capacity(2);
+        let mut make = |prefix, kind, life| {
             let secret = self.secret(prefix);
             let expires = Some(self.now().plus(life));
             let mut made = self.credential(&secret, kind, &application.tenant, user.clone(), client.clone(), expires);
             made.grants = wanted.grants.clone();
             made.scope = wanted.scope.clone();
-            made.family = family.clone();
-            (secret, made)
+            made.family = family.cloned();
+            credentials.push(made);
+            secret
         };
-        let (access, credential) = make("sed_acc_", CredentialKind::Access, ACCESS_LIFE);
-        self.ports.store.put_credential(&credential).await?;
-        let mut refresh = None;
-        if wanted.offline {
-            let (secret, credential) = make("sed_ref_", CredentialKind::Refresh, REFRESH_LIFE);
-            self.ports.store.put_credential(&credential).await?;
-            refresh = Some(secret);
-        }
-        // Removed meanwhile? Then these may have come too late to be revoked with the rest, and nobody shall have them.
-        self.application(&application.client_id).await?;
-        Ok(Issued { access, expires_in: ACCESS_LIFE, scope: wanted.scope, refresh })
+        let access = make("sed_acc_", CredentialKind::Access, ACCESS_LIFE);
+        let refresh = wanted.offline.then(|| make("sed_ref_", CredentialKind::Refresh, REFRESH_LIFE));
+        (Issued { access, expires_in: ACCESS_LIFE, scope: wanted.scope, refresh }, credentials)
+    }
+
+    /// Removed meanwhile? Then what was just stored may have come too late to be revoked with the rest, and nobody shall
+    /// have it.
+    async fn still_there(&self, application: &Application) -> Result<()> {
+        self.application(&application.client_id).await.map(drop)
     }
 
     /// The credential behind a secret that can be redeemed by this application, if it can.
@@ -258,15 +282,6 @@ impl<'a> Tokens<'a> {
             return Err(refused());
         }
         Ok(found)
-    }
-
-    /// Marks it used; if somebody was faster, nobody gets anything.
-    async fn use_up(&self, credential: &Credential, refused: impl Fn() -> Error) -> Result<()> {
-        if self.ports.store.revoke_credential(&credential.id, self.now()).await? {
-            return Ok(());
-        }
-        self.revoke_family(credential).await?;
-        Err(refused())
     }
 
     async fn revoke_family(&self, credential: &Credential) -> Result<()> {

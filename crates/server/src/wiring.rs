@@ -1,6 +1,6 @@
 //! Builds the application and its routes from the configuration, in one place.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
@@ -10,7 +10,7 @@ use sederunt_core::clock::{Clock, Timer};
 use sederunt_core::id::{Chance, Ids};
 use sederunt_core::keyring::Keyring;
 use sederunt_core::tool::NoTools;
-use sederunt_store::{Durability, Observer, Options, SqlStore, Sqlite};
+use sederunt_store::{Durability, Inspected, Observer, OpenError, Options, SqlStore, Sqlite};
 use sederunt_web::cors::Cors;
 use sederunt_web::limit::Rates;
 use sederunt_web::serve::Shutdown;
@@ -40,7 +40,7 @@ pub struct Ground {
 /// The application over its store and models. What a process that died left behind is recovered first.
 pub async fn app(config: &Config, ground: &Ground, metrics: &Metrics) -> Result<App, Fault> {
     let models = models::registry(&config.models, &ground.chance)?;
-    let store: Arc<SqlStore> = Arc::new(store(&config.store, ground.durability, Some(metrics))?);
+    let store: Arc<SqlStore> = Arc::new(store(&config.store, ground, Some(metrics))?);
     let ports = Ports {
         identity: Arc::new(Keyring::new(store.clone(), ground.timer.clone(), ground.development)),
         store,
@@ -80,13 +80,38 @@ pub fn data_directory(url: &str) -> Result<PathBuf, Fault> {
 }
 
 /// Opens the store.
-pub fn store(config: &config::Store, durability: Durability, metrics: Option<&Metrics>) -> Result<SqlStore, Fault> {
+pub fn store(config: &config::Store, ground: &Ground, metrics: Option<&Metrics>) -> Result<SqlStore, Fault> {
     let path = data_directory(&config.url)?;
     let observer = metrics.cloned().map(|metrics| Observer::new(move |n, took| metrics.committed(n, took)));
-    Sqlite::open(&path, Options { durability, observer, ..Options::default() }).map_err(|error| {
-        let what = format!("the data directory {} cannot be opened", path.display());
-        Fault::unreachable(what, chain(&error), "stop the other process, or set store.url to another directory")
-    })
+    let options = Options { durability: ground.durability, observer, ..Options::default() };
+    let setting = if ground.development { "--data" } else { "store.url" };
+    Sqlite::open(&path, options).map_err(|error| not_opened(&path, &error, setting))
+}
+
+/// Looks into the store without changing anything.
+pub fn inspect(config: &config::Store) -> Result<Inspected, Fault> {
+    let path = data_directory(&config.url)?;
+    Sqlite::inspect(&path).map_err(|error| not_opened(&path, &error, "store.url"))
+}
+
+/// Tells of a data directory that was not opened. `setting` names another one.
+fn not_opened(path: &Path, error: &OpenError, setting: &str) -> Fault {
+    let what = format!("the data directory {} cannot be opened", path.display());
+    Fault::unreachable(what, chain(error), how_to_open(error, setting))
+}
+
+fn how_to_open(error: &OpenError, setting: &str) -> String {
+    let first = match error {
+        OpenError::MissingParent { .. } => "make the directory above it",
+        OpenError::Locked { .. } => "stop the other process",
+        OpenError::ReadOnly { .. } => "give this user the right to write there",
+        OpenError::Newer { .. } => "use the newer binary, or restore a backup that is older",
+        OpenError::Foreign { .. } => return format!("name another directory with {setting}"),
+        OpenError::Damaged { .. } => "restore a backup",
+        OpenError::Full { .. } => "free some space",
+        OpenError::Io { .. } | OpenError::Database { .. } => "see whether the disk is well",
+    };
+    format!("{first}, or name another directory with {setting}")
 }
 
 /// The dialects' routes, each in its edge.
@@ -103,6 +128,7 @@ pub fn dialects(app: &App, config: &Config, metrics: &Metrics, development: bool
             config::WhenBusy::Reject => WhenBusy::Reject,
             config::WhenBusy::Queue => WhenBusy::Queue,
         },
+        json_on_429: palantir.json_on_429,
         body_limit: http.body_size,
         body_timeout: http.body_time,
         authorize_as: development.then(demo::first_user),

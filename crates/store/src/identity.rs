@@ -52,22 +52,15 @@ const SECRET: &str = "select value from secrets where name = $1";
 #[async_trait]
 impl IdentityStore for SqlStore {
     async fn put_credential(&self, credential: &Credential) -> Result<()> {
-        let params = params![
-            credential.id.0.as_str(),
-            word(&credential.kind)?,
-            credential.tenant.as_str(),
-            credential.user.as_str(),
-            credential.client.as_str(),
-            credential.name.as_str(),
-            json(&credential.grants)?,
-            credential.scope.clone(),
-            credential.family.clone(),
-            credential.redeem.as_ref().map(json).transpose()?,
-            credential.created.nanos(),
-            credential.expires.map(Time::nanos),
-            credential.revoked.map(Time::nanos),
-        ];
-        self.run(vec![Step::any(PUT, params)]).await.map(drop)
+        self.run(vec![put(credential)?]).await.map(drop)
+    }
+
+    async fn redeem(&self, used: &CredentialId, issued: &[Credential], now: Time) -> Result<bool> {
+        let mut steps = vec![Step::guarded(Guard::Row, REVOKE, params![used.0.as_str(), now.nanos()])];
+        for credential in issued {
+            steps.push(put(credential)?);
+        }
+        Ok(matches!(self.driver.transact(steps).await?, Outcome::Done(_)))
     }
 
     async fn credential(&self, id: &CredentialId) -> Result<Option<Credential>> {
@@ -126,6 +119,26 @@ impl IdentityStore for SqlStore {
         let row = self.one(SECRET, params![name]).await?;
         secret(row.unwrap_or_default())
     }
+}
+
+/// The step that adds a credential, or replaces the one with its id.
+fn put(credential: &Credential) -> Result<Step> {
+    let params = params![
+        credential.id.0.as_str(),
+        word(&credential.kind)?,
+        credential.tenant.as_str(),
+        credential.user.as_str(),
+        credential.client.as_str(),
+        credential.name.as_str(),
+        json(&credential.grants)?,
+        credential.scope.clone(),
+        credential.family.clone(),
+        credential.redeem.as_ref().map(json).transpose()?,
+        credential.created.nanos(),
+        credential.expires.map(Time::nanos),
+        credential.revoked.map(Time::nanos),
+    ];
+    Ok(Step::any(PUT, params))
 }
 
 fn credential(row: Row) -> Result<Credential> {

@@ -204,11 +204,10 @@ impl SqlStore {
         placed.dedup_by_key(|(_, session)| session.id);
         let more = placed.len() > limit as usize;
         placed.truncate(limit as usize);
-        let next = placed.last().filter(|_| more).map(|(updated, session)| Walk {
-            mark: vec![mark],
-            began: walk.map_or(now, |walk| walk.began),
-            after: Position { updated: *updated, id: session.id },
-        });
+        let next = placed
+            .last()
+            .filter(|_| more)
+            .map(|(updated, session)| Walk { mark: vec![mark], after: Position { updated: *updated, id: session.id } });
         Ok(Page { items: placed.into_iter().map(|(_, session)| session).collect(), next })
     }
 

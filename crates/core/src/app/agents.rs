@@ -15,7 +15,7 @@ const ATTEMPTS: usize = 8;
 /// The most versions held in memory.
 const CACHED: usize = 4_096;
 
-/// Versions are immutable and their ids are never used again: what was read once stays true.
+/// Versions are immutable: what was read once stays true until the agent is deleted. An import may then use its id again.
 #[derive(Default)]
 pub(super) struct VersionCache(Mutex<HashMap<(TenantId, AgentId, u32), Arc<AgentVersion>>>);
 
@@ -52,7 +52,7 @@ pub enum Save {
 impl Agents<'_> {
     /// Makes an agent. `Conflict(AlreadyExists)` if the key or the id is taken.
     pub async fn create(&self, caller: &Caller, new: NewAgent) -> Result<(Agent, AgentVersion)> {
-        caller.may(Action::WriteAgents)?;
+        caller.may_everywhere(Action::WriteAgents)?;
         let now = self.0.now();
         let id = new.id.unwrap_or_else(|| AgentId(self.0.ports().ids.uuid(now)));
         let draft = new.save == Save::Draft;
@@ -80,6 +80,7 @@ impl Agents<'_> {
             definition: new.definition,
         };
         self.0.store().insert_agent(&agent, &version).await?;
+        self.forget(agent.id);
         Ok((agent, version))
     }
 
@@ -145,7 +146,10 @@ impl Agents<'_> {
         if !self.0.store().delete_agent(&caller.tenant, agent, self.0.now()).await? {
             return Err(Error::not_found(Kind::Agent, agent));
         }
+        self.forget(agent);
         self.0.engine().abandon(|turn| turn.agent == Some(agent)).await;
+        // An import may bring the same id again: its rows shall not be in the way for longer than need be.
+        self.0.engine().sweep_soon();
         Ok(())
     }
 
@@ -228,6 +232,11 @@ impl Agents<'_> {
     pub(super) async fn find(&self, tenant: &TenantId, agent: AgentId) -> Result<Agent> {
         let found = self.0.store().agent(tenant, agent).await?;
         found.ok_or_else(|| Error::not_found(Kind::Agent, agent))
+    }
+
+    fn forget(&self, agent: AgentId) {
+        let mut cache = self.0.0.versions.0.lock().unwrap_or_else(|e| e.into_inner());
+        cache.retain(|(_, id, _), _| *id != agent);
     }
 
     fn remember(&self, version: &Arc<AgentVersion>) {

@@ -122,7 +122,7 @@ impl Sessions<'_> {
     ) -> Result<Session> {
         let shows = |session: &Session| {
             session.agent == agent
-                && (session.owner == caller.user || caller.sees_all())
+                && (session.owner == caller.user || caller.sees_all_of(agent))
                 && session.is_live(self.0.now())
                 && caller.grants.touch(agent)
         };
@@ -166,14 +166,14 @@ impl Sessions<'_> {
         after: Option<(Time, SessionId)>,
         limit: u32,
     ) -> Result<Vec<Session>> {
-        caller.may(Action::Admin)?;
+        caller.may_administer()?;
         let filter = SessionFilter { tenant: caller.tenant.clone(), ..filter };
         self.0.store().sessions_by_created(&filter, expired, after, self.0.now(), limit).await
     }
 
     /// Any session of the tenant, expired or not: for those who administer.
     pub async fn any(&self, caller: &Caller, session: SessionId) -> Result<Session> {
-        caller.may(Action::Admin)?;
+        caller.may_administer()?;
         let found = self.0.store().session(&caller.tenant, session).await?;
         found.ok_or_else(|| Error::not_found(Kind::Session, session))
     }
@@ -216,7 +216,7 @@ impl Sessions<'_> {
 
     /// Deletes any session of the tenant: for those who administer.
     pub async fn delete_any(&self, caller: &Caller, session: SessionId) -> Result<()> {
-        caller.may(Action::Admin)?;
+        caller.may_administer()?;
         self.remove(caller, session, None).await
     }
 

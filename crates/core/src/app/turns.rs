@@ -6,7 +6,7 @@ use super::App;
 use super::sessions::RequestOnce;
 use crate::caller::{Action, Caller};
 use crate::engine::{Live, Outcome, Started};
-use crate::error::{Conflict, Error, Kind, Result};
+use crate::error::{Conflict, Error, FaultKind, Kind, Result};
 use crate::id::{AgentId, SessionId, TurnId};
 use crate::item::{Context, ItemBody};
 use crate::part::Part;
@@ -78,7 +78,7 @@ impl Turns<'_> {
 
     /// Cancels any running turn of the tenant: for those who administer. What there is of the answer is kept.
     pub async fn cancel_any(&self, caller: &Caller, turn: TurnId) -> Result<Arc<TurnRecord>> {
-        caller.may(Action::Admin)?;
+        caller.may_administer()?;
         let live = self.0.engine().find(&caller.tenant, turn);
         let live = live.ok_or_else(|| Error::conflict(Conflict::NotInProgress, turn))?;
         self.0.engine().cancel(&live, CancelOutcome::KeepPartial, false).await
@@ -88,11 +88,17 @@ impl Turns<'_> {
     pub async fn traced(&self, caller: &Caller, agent: AgentId, session: SessionId, alias: &str) -> Result<Traced> {
         self.0.sessions().get(caller, agent, session).await?;
         let found = self.0.store().turn_by_alias(&caller.tenant, session, alias).await?;
-        let record = found.ok_or_else(|| Error::not_found(Kind::Turn, alias))?;
-        let live = match record.turn.state {
-            TurnState::Running => self.0.engine().find(&caller.tenant, record.turn.id),
-            TurnState::Ended { .. } => None,
-        };
+        let missing = || Error::not_found(Kind::Turn, alias);
+        let mut record = found.ok_or_else(missing)?;
+        let mut live = None;
+        if record.turn.state == TurnState::Running {
+            live = self.0.engine().find(&caller.tenant, record.turn.id);
+            if live.is_none() {
+                // It ended between the two looks; or it runs on another node, and is shown as far as it is stored.
+                let again = self.0.store().turn_by_alias(&caller.tenant, session, alias).await?;
+                record = again.ok_or_else(missing)?;
+            }
+        }
         let mut items: Vec<_> = record.items.into_iter().map(|item| item.body).collect();
         if let Some(live) = live {
             items.truncate(live.input.len());
@@ -109,20 +115,20 @@ impl Turns<'_> {
         after: Option<(crate::clock::Time, TurnId)>,
         limit: u32,
     ) -> Result<Vec<Turn>> {
-        caller.may(Action::Admin)?;
+        caller.may_administer()?;
         self.0.store().all_turns(&caller.tenant, session, after, limit).await
     }
 
     /// Any turn with its items: for those who administer.
     pub async fn any(&self, caller: &Caller, turn: TurnId) -> Result<TurnRecord> {
-        caller.may(Action::Admin)?;
+        caller.may_administer()?;
         let found = self.0.store().turn(&caller.tenant, turn).await?;
         found.ok_or_else(|| Error::not_found(Kind::Turn, turn))
     }
 
     /// Stored parts of any turn from number `from`: for those who administer.
     pub async fn stored_parts(&self, caller: &Caller, turn: TurnId, from: u32, limit: u32) -> Result<Vec<Part>> {
-        caller.may(Action::Admin)?;
+        caller.may_administer()?;
         self.0.store().parts(&caller.tenant, turn, from, limit).await
     }
 
@@ -135,7 +141,8 @@ impl Turns<'_> {
     pub async fn outcome(&self, started: &Started) -> Result<Arc<TurnRecord>> {
         match started.outcome().await {
             Outcome::Ended(record) => Ok(record),
-            Outcome::Unstored => Err(Error::unavailable("the turn's end could not be stored")),
+            // Not `Unavailable`, which says that nothing has happened and invites to repeat.
+            Outcome::Unstored => Err(FaultKind::Unavailable.with("the turn's end could not be stored").into()),
             Outcome::Gone => {
                 let session = started.turn().session.map(|s| s.to_string()).unwrap_or_default();
                 Err(Error::not_found(Kind::Session, session))

@@ -79,18 +79,31 @@ impl Engine {
         }
         let mut waited = place.is_some();
         let mut missed = false;
+        let mut first = true;
+        let gives_up = tokio::time::Instant::now() + self.0.settings.queue_wait;
         loop {
             let waiting = place.as_ref().map(super::queue::Place::id);
-            match self.accept(&setting, &new, lane.clone(), request.clone(), waiting).await {
+            let tried = self.accept(&setting, &new, lane.clone(), request.clone(), waiting, !first).await;
+            if first && matches!(tried, Err(Error::Conflict { kind: Conflict::Busy, .. })) {
+                // Nothing is interrupted, and nobody waits, for a name that is taken.
+                self.alias_is_free(&setting, &new).await?;
+            }
+            first = false;
+            match tried {
                 Err(Error::Conflict { kind: Conflict::Busy, id }) => match when_busy {
                     WhenBusy::Reject => return Err(Error::conflict(Conflict::Busy, id)),
+                    WhenBusy::Interrupt | WhenBusy::Steer if tokio::time::Instant::now() > gives_up => {
+                        return Err(Error::conflict(Conflict::Busy, id));
+                    }
                     WhenBusy::Interrupt | WhenBusy::Steer => {
                         self.all_accepted().await;
                         let running = self.running_in(&setting, &lane);
                         match (when_busy, &running) {
                             (WhenBusy::Interrupt, _) => self.clear(&setting, &lane, running.as_deref()).await?,
-                            (_, Some(live)) if self.steer(live, &new) => return Ok(Started::Live(live.clone())),
-                            // It takes no more: this will be a turn of its own.
+                            (_, Some(live)) if request.is_none() && self.steer(live, &new) => {
+                                return Ok(Started::Live(live.clone()));
+                            }
+                            // It takes no more, or not this: it will be a turn of its own.
                             _ => {}
                         }
                         match running {
@@ -125,6 +138,7 @@ impl Engine {
         lane: Lane,
         request: Option<RequestKey>,
         waited: Option<uuid::Uuid>,
+        again: bool,
     ) -> Result<Started> {
         let ports = &self.0.ports;
         let now = ports.clock.now();
@@ -176,9 +190,10 @@ impl Engine {
         // The transaction and what follows it are one task: a caller that goes away in between must not leave a lane
         // that is held for a turn that nobody runs.
         let engine = self.clone();
-        let (setting, new) = (setting.clone(), new.clone());
+        let (mut setting, new) = (setting.clone(), new.clone());
         let started = self.0.tasks.spawn(async move {
             let accepting = engine.0.accepting.read().await;
+            engine.admit()?;
             match engine.0.ports.store.accept_turn(&accept).await? {
                 Keyed::Replayed(id) => {
                     drop(accepting);
@@ -186,6 +201,12 @@ impl Engine {
                 }
                 Keyed::Applied(parent) => {
                     turn.parent = parent;
+                    if again {
+                        // Others came first: the model shall see the session as they left it. If it cannot be read now,
+                        // as it was is better than a turn that is accepted and never run.
+                        let read = engine.0.ports.store.session(&turn.tenant, setting.session.id).await;
+                        setting.session = read.ok().flatten().unwrap_or(setting.session);
+                    }
                     let accepted = engine.0.ports.timer.elapsed();
                     let live = Arc::new(Live::new(turn, input, fence, accepted));
                     engine.live().insert(live.turn.id, live.clone());
@@ -214,6 +235,16 @@ impl Engine {
         }
     }
 
+    /// `Conflict(AlreadyExists)` if the session has a turn with this alias.
+    async fn alias_is_free(&self, setting: &Setting, new: &NewTurn) -> Result<()> {
+        let Some(alias) = &new.alias else { return Ok(()) };
+        let session = &setting.session;
+        match self.0.ports.store.turn_by_alias(&session.tenant, session.id, alias).await? {
+            Some(_) => Err(Error::conflict(Conflict::AlreadyExists, alias)),
+            None => Ok(()),
+        }
+    }
+
     async fn somebody_waits(&self, setting: &Setting, lane: &Lane) -> Result<bool> {
         let ports = &self.0.ports;
         Ok(ports.store.first_waiting(&setting.caller.tenant, lane, ports.timer.wall()).await?.is_some())
@@ -236,7 +267,10 @@ impl Engine {
         Ok(())
     }
 
+    /// Steers a text in. What the caller gave a name or a context is no mere text: it must be found, or repeated, as a
+    /// turn of its own.
     fn steer(&self, live: &Live, new: &NewTurn) -> bool {
-        live.steer(new.text.clone(), self.0.settings.queue_length as usize)
+        let named = new.alias.is_some() || new.tag.is_some() || new.contexts.is_some();
+        !named && live.steer(new.text.clone(), self.0.settings.queue_length as usize)
     }
 }

@@ -8,7 +8,7 @@ use super::Engine;
 use super::live::{Live, Outcome, Phase};
 use crate::error::{Conflict, Error, FaultKind, Result};
 use crate::item::ItemBody;
-use crate::part::{fold, usage};
+use crate::part::{PartBody, fold, usage};
 use crate::session::{TITLE_MAX, cut};
 use crate::store::{Finish, TurnRecord};
 use crate::turn::{CancelOutcome, Ending, OnFailure};
@@ -107,8 +107,10 @@ impl Engine {
         let (kept, bodies) = match outcome {
             CancelOutcome::Drop => (false, fold(&spoken)),
             CancelOutcome::KeepPartial => (true, fold(&spoken)),
-            CancelOutcome::Empty => (true, Vec::new()),
-            CancelOutcome::Replace { text } => (true, vec![ItemBody::AgentMessage { text }]),
+            CancelOutcome::Empty => (true, done_besides(&spoken)),
+            CancelOutcome::Replace { text } => {
+                (true, done_besides(&spoken).into_iter().chain([ItemBody::AgentMessage { text }]).collect())
+            }
         };
         let finish = self.finish_of(live, Ending::Cancelled, &input_text(live));
         Finish {
@@ -164,6 +166,12 @@ impl Engine {
             }
         }
     }
+}
+
+/// What was done besides answering: what was looked up, thought and called. It happened, whatever the answer.
+fn done_besides(spoken: &[PartBody]) -> Vec<ItemBody> {
+    let answers = |item: &ItemBody| matches!(item, ItemBody::AgentMessage { .. } | ItemBody::ParameterUpdate { .. });
+    fold(spoken).into_iter().filter(|item| !answers(item)).collect()
 }
 
 /// The title that a first message gives; none if it says nothing.

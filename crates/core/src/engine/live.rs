@@ -171,7 +171,9 @@ impl Live {
     /// Shows all parts there are.
     pub(super) fn show(&self) {
         let count = self.log().parts.len();
-        self.visible.send_replace(u32::try_from(count).unwrap_or(u32::MAX));
+        // Never less than was shown: whoever shows may have counted before somebody else showed more.
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        self.visible.send_modify(|visible| *visible = (*visible).max(count));
     }
 
     /// Parts that the store does not have, with the mark to give to [`Live::stored_up_to`].

@@ -23,7 +23,7 @@ pub use accept::Started;
 pub use live::{Live, Outcome, PartReader};
 
 use crate::app::{Ports, Settings};
-use crate::error::{Error, Result};
+use crate::error::{Error, Ignore, Result};
 use crate::id::{NodeId, TenantId, TurnId};
 use crate::store::{Fence, Swept};
 use crate::turn::{Lane, Turn};
@@ -98,15 +98,21 @@ impl Engine {
     /// Waits until no turn runs here, for as long as `patience`; then interrupts the rest and says how many.
     pub(crate) async fn settle(&self, patience: Duration) -> usize {
         let deadline = tokio::time::Instant::now() + patience;
-        loop {
-            let Some(live) = self.live().values().next().cloned() else { return 0 };
+        self.all_accepted().await;
+        let unsettled =
+            || self.live().values().filter(|live| live.phase() != live::Phase::Closed).cloned().collect::<Vec<_>>();
+        for live in unsettled() {
             if tokio::time::timeout_at(deadline, live.closed()).await.is_err() {
                 break;
             }
-            // Its task takes it off the list in a moment.
-            tokio::task::yield_now().await;
         }
-        let rest: Vec<_> = self.live().values().cloned().collect();
+        // What only speaks on to open streams has its end in the store already.
+        self.live().values().for_each(|live| {
+            if live.phase() == live::Phase::Closed {
+                live.stop.cancel()
+            }
+        });
+        let rest = unsettled();
         for live in &rest {
             live.interrupt(crate::turn::Ending::Crashed);
         }
@@ -115,6 +121,12 @@ impl Engine {
             tokio::time::timeout(Duration::from_secs(10), live.closed()).await.ok();
         }
         rest.len()
+    }
+
+    /// Has a batch of upkeep done in the background.
+    pub(crate) fn sweep_soon(&self) {
+        let engine = self.clone();
+        self.0.tasks.spawn(async move { engine.sweep().await.ignore("the next tick sweeps again") });
     }
 
     pub(crate) async fn sweep(&self) -> Result<Swept> {

@@ -62,9 +62,11 @@ impl Engine {
             until: wall.plus(shared.settings.queue_wait),
         };
         let bell = shared.queues.bell(tenant, lane);
-        shared.ports.store.enqueue(&waiting, shared.settings.queue_length).await?;
         let deadline = tokio::time::Instant::now() + shared.settings.queue_wait;
-        Ok(Place { engine: self.clone(), waiting, bell, deadline })
+        // Before the write, so that a caller who goes away meanwhile leaves nothing behind.
+        let place = Place { engine: self.clone(), waiting, bell, deadline };
+        shared.ports.store.enqueue(&place.waiting, shared.settings.queue_length).await?;
+        Ok(place)
     }
 }
 

@@ -26,6 +26,8 @@ pub(crate) struct Asked {
     pub dialect: Dialect,
     pub caller: Arc<Caller>,
     pub names: Names,
+    /// What is asked of what: one idempotency key serves one of these, however the path spells it.
+    pub operation: String,
     /// The last segment of the path where it is neither an agent's nor a session's identifier.
     pub rest: Option<String>,
     pub query: Query,
@@ -71,8 +73,7 @@ impl Asked {
         let Some(value) = self.parts.headers.get("idempotency-key") else { return Ok(None) };
         let key = value.to_str().ok().filter(|k| (1..=KEY_MAX).contains(&k.len()));
         let key = key.ok_or(Refusal::argument("Idempotency-Key"))?;
-        // One key serves one operation on one path: neither the query nor the spelling of the path is part of it.
-        Ok(Some(RequestOnce { key, operation: self.parts.uri.path(), body: &self.body }))
+        Ok(Some(RequestOnce { key, operation: &self.operation, body: &self.body }))
     }
 }
 

@@ -155,12 +155,13 @@ impl Envelope {
 
 impl Failure {
     /// The answer. Logged here, once.
-    pub fn respond(self, op: Op, names: &Names, ids: &Ids) -> Response<Body> {
+    pub fn respond(self, op: Op, names: &Names, ids: &Ids, json_on_429: bool) -> Response<Body> {
         let instance = ids.random_uuid();
         let answered = match self {
             Self::Refusal(refusal) => refused(op, names, refusal),
             Self::Core(Error::TooMany { retry_after }) => {
-                let mut response = status_only(StatusCode::TOO_MANY_REQUESTS);
+                let refusals = if json_on_429 { REFUSALS_WITH_BODY } else { REFUSALS };
+                let mut response = (refusals.too_many)();
                 let seconds = retry_after.as_secs().max(1);
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
                 return response;

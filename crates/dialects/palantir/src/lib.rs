@@ -47,6 +47,8 @@ pub struct Settings {
     pub session_ttl: Duration,
     /// What happens to an exchange that finds its session busy, unless the agent's version says.
     pub when_busy: WhenBusy,
+    /// Give 429 a JSON body, which SDKs up to Python 1.30.0 need to read the error at all; the vendor's has none.
+    pub json_on_429: bool,
     /// The largest request body, in bytes.
     pub body_limit: usize,
     /// The longest a request body may take to arrive.
@@ -63,6 +65,7 @@ impl Default for Settings {
             placeholder_title: "New session".into(),
             session_ttl: Duration::from_secs(24 * 3_600),
             when_busy: WhenBusy::Reject,
+            json_on_429: false,
             body_limit: 10 << 20,
             body_timeout: Duration::from_secs(30),
             authorize_as: None,

@@ -117,13 +117,13 @@ where
     move |State(dialect), request| {
         let run = run.clone();
         Box::pin(async move {
-            let ids = dialect.app.ports().ids.clone();
+            let (ids, settings) = (dialect.app.ports().ids.clone(), dialect.settings.clone());
             let mut names = Names::default();
             let answer = match admit(op, dialect, request, &mut names).await {
                 Ok(asked) => run(asked).await,
                 Err(failure) => Err(failure),
             };
-            answer.unwrap_or_else(|failure| failure.respond(op, &names, &ids))
+            answer.unwrap_or_else(|failure| failure.respond(op, &names, &ids, settings.json_on_429))
         })
     }
 }
@@ -161,7 +161,10 @@ async fn admit(op: Operation, dialect: Dialect, request: Request, names: &mut Na
         true => json_bytes(&dialect.settings, &parts.headers, body).await?,
         false => Bytes::new(),
     };
-    Ok(Asked { dialect, caller, names: names.clone(), rest, query, parts, body })
+    let (agent, session) = (names.agent.as_ref().map(|rid| rid.id), names.session.as_ref().map(|rid| rid.id));
+    let keyed = parts.headers.contains_key("idempotency-key");
+    let operation = if keyed { format!("palantir {op:?} {agent:?} {session:?}") } else { String::new() };
+    Ok(Asked { dialect, caller, names: names.clone(), operation, rest, query, parts, body })
 }
 
 async fn authenticate(dialect: &Dialect, parts: &http::request::Parts) -> Result<Arc<Caller>, Error> {

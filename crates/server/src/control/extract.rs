@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use http::request::Parts;
-use sederunt_core::caller::{Action, Caller, Grants};
+use sederunt_core::caller::{Caller, Grants};
 use sederunt_core::error::{Error, Unauthenticated};
 use sederunt_core::id::{Key, TenantId};
 use sederunt_web::{Credential, credential, read_body};
@@ -29,7 +29,7 @@ impl FromRequestParts<Control> for Admin {
             Credential::Secret(secret) => secret,
         };
         let mut caller = Caller::clone(&*control.app().ports().identity.authenticate(secret).await?);
-        caller.may(Action::Admin)?;
+        caller.may_administer()?;
         if let Some(named) = parts.headers.get(TENANT) {
             let key: Result<Key, Error> = named.to_str().unwrap_or_default().parse();
             let key = key.map_err(|_| Error::malformed("Sederunt-Tenant", "1 to 128 letters, digits, '_' or '-'"))?;

@@ -8,7 +8,7 @@ use http::{HeaderValue, StatusCode, header};
 use sederunt_core::Error;
 use sederunt_core::caller::Grants;
 use sederunt_core::id::{ClientId, UserId};
-use sederunt_core::identity::{Application, Redeem};
+use sederunt_core::identity::{Application, CredentialId, Redeem};
 
 use super::client::Form;
 use super::error::OauthError;
@@ -28,7 +28,10 @@ pub(crate) async fn authorize(State(dialect): State<Dialect>, request: Request) 
         return redirect(&form, &[("error", error.code), ("error_description", &error.description)]);
     }
     match dialect.settings.authorize_as.clone() {
-        Some(user) => approve(&dialect, &application, &form, user, &Grants::development()).await,
+        Some(user) => {
+            let who = SignedIn { user, grants: Grants::development(), key: None };
+            approve(&dialect, &application, &form, who).await
+        }
         None => Ok(page(&application, &form, None)),
     }
 }
@@ -41,7 +44,9 @@ pub(crate) async fn sign_in(State(dialect): State<Dialect>, request: Request) ->
     match dialect.app.ports().identity.authenticate(key).await {
         // A token of an application is no key: one could be made into another that lives longer.
         Ok(caller) if caller.tenant == application.tenant && caller.client == ClientId::personal() => {
-            approve(&dialect, &application, &form, caller.user.clone(), &caller.grants).await
+            let (user, grants) = (caller.user.clone(), caller.grants.clone());
+            let who = SignedIn { user, grants, key: Some(CredentialId::of(key)) };
+            approve(&dialect, &application, &form, who).await
         }
         Ok(_) | Err(Error::Unauthenticated(_)) => Ok(page(&application, &form, Some("This key is not known here."))),
         Err(error) => Err(error.into()),
@@ -69,18 +74,24 @@ fn redeem(form: &Form) -> Result<Redeem, OauthError> {
     Ok(Redeem { redirect_uri: form.required("redirect_uri")?.to_owned(), challenge: challenge.to_owned() })
 }
 
-/// Sends a code back. Its tokens allow what both the application and the user may do: `grants` are the user's.
+/// Who signed in, what they may do, and the key that they showed.
+struct SignedIn {
+    user: UserId,
+    grants: Grants,
+    key: Option<CredentialId>,
+}
+
+/// Sends a code back. Its tokens allow what both the application and the user may do.
 async fn approve(
     dialect: &Dialect,
     application: &Application,
     form: &Form,
-    user: UserId,
-    grants: &Grants,
+    who: SignedIn,
 ) -> Result<Response, OauthError> {
     let granted = async {
         let mut wanted = wanted(application, form.get("scope"))?;
-        wanted.grants = wanted.grants.within(grants);
-        Ok(dialect.app.tokens().authorize(application, user, wanted, redeem(form)?).await?)
+        wanted.grants = wanted.grants.within(&who.grants);
+        Ok(dialect.app.tokens().authorize(application, who.user, who.key, wanted, redeem(form)?).await?)
     };
     match granted.await {
         Ok(code) => redirect(form, &[("code", &code)]),

@@ -46,10 +46,9 @@ pub(crate) async fn blocking_continue(asked: Asked) -> Answer {
 /// Runs an exchange and streams its text.
 pub(crate) async fn streaming_continue(asked: Asked) -> Answer {
     let started = start(&asked, true).await?;
-    let chunks = match (started.read(), &started) {
-        (Some(reader), _) => text_of(reader),
-        (None, Started::Stored(record)) => text_again(came_out(record)?),
-        (None, Started::Live(live)) => text_of(live.read(0)),
+    let chunks = match &started {
+        Started::Live(live) => text_of(live.read(0)),
+        Started::Stored(record) => text_again(came_out(record)?),
     };
     let mut response = Response::new(stream_body(chunks));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));

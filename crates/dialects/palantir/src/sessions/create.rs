@@ -1,6 +1,7 @@
 //! `POST /agents/{agentRid}/sessions` → 200 `Session`.
 
 use sederunt_core::agent::VersionRef;
+use sederunt_core::caller::Action;
 use sederunt_core::session::NewSession;
 
 use super::answer;
@@ -15,6 +16,7 @@ pub(crate) async fn create(asked: Asked) -> Answer {
     body.end()?;
     let id = asked.agent()?;
     let agent = asked.app().agents().get(&asked.caller, id).await?;
+    asked.caller.may_on(Action::CreateSessions, agent.id)?;
     let version = match version {
         Some(text) => VersionRef::Label(version_string(&text)?),
         None => VersionRef::Published,

@@ -23,6 +23,7 @@ pub(crate) use update_title::update_title;
 use std::fmt::Write;
 
 use axum::response::Response;
+use sederunt_core::Error;
 use sederunt_core::page::{Page, Walk};
 use sederunt_core::session::{Session, TITLE_MAX, cut};
 
@@ -69,11 +70,17 @@ pub(crate) async fn answer(asked: &Asked, session: &Session) -> Answer {
 pub(crate) async fn page(asked: &Asked, list: &str, page: Page<Session, Walk>) -> Answer {
     let mut text = String::with_capacity(64 + page.items.len() * 512);
     text.push_str(r#"{"data":["#);
-    for (at, session) in page.items.iter().enumerate() {
-        if at > 0 {
+    let mut first = true;
+    for session in &page.items {
+        let session = match session_text(asked, session).await {
+            // Its agent was deleted a moment ago, and the session with it.
+            Err(Failure::Core(Error::NotFound { .. })) => continue,
+            session => session?,
+        };
+        if !std::mem::take(&mut first) {
             text.push(',');
         }
-        text.push_str(&session_text(asked, session).await?);
+        text.push_str(&session);
     }
     text.push(']');
     if let Some(token) = paging::token(asked, list, page.next.as_ref())? {
