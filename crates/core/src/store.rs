@@ -358,6 +358,8 @@ pub trait IdentityStore: Send + Sync {
 pub struct Swept {
     /// Sessions found expired and hidden.
     pub expired: u64,
+    /// Sessions looked at that live on.
+    pub alive: u64,
     /// Rows removed for good.
     pub reaped: u64,
 }

@@ -66,17 +66,20 @@ pub(crate) const OLD_CREDENTIALS: &str = "delete from credentials where id in \
 pub(crate) const FORSAKEN_INPUT: &str = "delete from waiting where (tenant, lane, id) in \
      (select tenant, lane, id from waiting where until <= $1 order by until limit $2) returning 1";
 
+/// Statements of one transaction that removes rows, roughly.
+const REMOVED_AT_ONCE: usize = 500;
+
 #[async_trait]
 impl SystemStore for SqlStore {
     async fn sweep(&self, now: Time, wall: Time, window: Duration, limit: u32) -> Result<Swept> {
-        let expired = self.hide_expired(now, limit).await?;
+        let (expired, alive) = self.hide_expired(now, limit).await?;
         let mut reaped = self.hide_with_agents(now, limit).await?;
         reaped += self.remove_hidden(limit).await?;
         reaped += self.trim_moved(before(now, window), limit).await?;
         let old = |sql, age| Step::any(sql, params![before(wall, age), limit]);
         let steps = vec![old(OLD_REQUESTS, DAY), old(OLD_CREDENTIALS, DAY), old(FORSAKEN_INPUT, FORSAKEN)];
         reaped += self.run(steps).await?.iter().map(|rows| rows.len() as u64).sum::<u64>();
-        Ok(Swept { expired, reaped })
+        Ok(Swept { expired, alive, reaped })
     }
 
     async fn ping(&self) -> Result<()> {
@@ -89,19 +92,20 @@ impl SystemStore for SqlStore {
 }
 
 impl SqlStore {
-    /// Hides what has expired, and puts off what was due but lives on; how many were hidden.
-    async fn hide_expired(&self, now: Time, limit: u32) -> Result<u64> {
+    /// Hides what has expired, and puts off what was due but lives on; how many of each.
+    async fn hide_expired(&self, now: Time, limit: u32) -> Result<(u64, u64)> {
         let due = self.list(DUE, params![now.nanos(), limit]).await?;
         let due = due.into_iter().map(Due::read).collect::<Result<Vec<_>>>()?;
         let (over, alive): (Vec<_>, Vec<_>) = due.into_iter().partition(|due| due.is_over(now));
+        let lives_on = alive.len() as u64;
         let put_off =
             alive.iter().map(|due| Step::any(PUT_OFF, params![due.tenant.as_str(), due.id.as_str(), due.next(now)]));
         let steps: Vec<Step> = put_off.chain(expiry(&over, now)).collect();
         if steps.is_empty() {
-            return Ok(0);
+            return Ok((0, 0));
         }
         if let Outcome::Done(_) = self.driver.transact(steps).await? {
-            return Ok(over.len() as u64);
+            return Ok((over.len() as u64, lives_on));
         }
         // One of them was used or deleted since it was read: each for itself.
         let mut hidden = 0;
@@ -111,7 +115,7 @@ impl SqlStore {
                 hidden += 1;
             }
         }
-        Ok(hidden)
+        Ok((hidden, 0))
     }
 
     /// Hides sessions whose agent is hidden, and removes agents that have none left.
@@ -134,10 +138,11 @@ impl SqlStore {
     async fn remove_hidden(&self, limit: u32) -> Result<u64> {
         let mut room = limit;
         let mut removed = 0;
+        // Sessions share a transaction, up to a size that keeps nobody waiting for long.
+        let mut steps = Vec::new();
         for (tenant, session) in self.pairs(HIDDEN, limit).await? {
             let turns = self.list(TURNS, params![tenant.as_str(), session.as_str(), room]).await?;
             let found = u32::try_from(turns.len()).unwrap_or(u32::MAX);
-            let mut steps = Vec::with_capacity(turns.len() * 4 + 2);
             for row in turns {
                 let turn = Columns::of("turns", row).text()?;
                 let both = || params![tenant.as_str(), turn.as_str()];
@@ -148,13 +153,16 @@ impl SqlStore {
                 let both = || params![tenant.as_str(), session.as_str()];
                 steps.extend([REMOVE_METADATA, REMOVE_SESSION].map(|sql| Step::any(sql, both())));
             }
-            self.run_unless_empty(steps).await?;
+            if steps.len() >= REMOVED_AT_ONCE {
+                self.run_unless_empty(std::mem::take(&mut steps)).await?;
+            }
             removed += u64::from(found) + u64::from(emptied);
             room -= found;
             if room == 0 {
                 break;
             }
         }
+        self.run_unless_empty(steps).await?;
         Ok(removed)
     }
 

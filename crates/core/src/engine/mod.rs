@@ -137,6 +137,7 @@ impl Engine {
             let swept = ports.store.sweep(ports.clock.now(), ports.timer.wall(), window, SWEEP_BATCH).await?;
             ports.observer.swept(swept);
             sum.expired += swept.expired;
+            sum.alive += swept.alive;
             sum.reaped += swept.reaped;
             if swept == Swept::default() {
                 return Ok(sum);

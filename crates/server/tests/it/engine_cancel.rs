@@ -205,3 +205,23 @@ async fn the_newest_turn_of_a_name_is_the_one_that_is_cancelled() {
     assert_eq!(record.turn.id, started.turn().id);
     assert_eq!(seat.stored(first.turn.id).await.turn, first.turn);
 }
+
+#[tokio::test]
+async fn a_cancel_with_a_text_replaces_the_answer_and_keeps_what_else_was_done() {
+    let world = World::new().await;
+    let seat = world.seat().await;
+    let started = seat.start(say("hello")).await.unwrap();
+    let mut reader = started.read().unwrap();
+    let call = world.call().await;
+    call.tool("look", serde_json::json!({"at": "it"}));
+    call.text("half");
+    assert_eq!(next_text(&mut reader).await, "half");
+    let record = seat.cancel("hello", replace("stopped"), false).await.unwrap();
+    let bodies: Vec<_> = record.items.iter().map(|item| &item.body).collect();
+    assert!(matches!(bodies[1], sederunt_core::item::ItemBody::ToolCall(call) if call.tool == "look"), "{bodies:?}");
+    assert!(
+        matches!(bodies[2], sederunt_core::item::ItemBody::AgentMessage { text } if text == "stopped"),
+        "{bodies:?}"
+    );
+    assert_eq!(bodies.len(), 3);
+}

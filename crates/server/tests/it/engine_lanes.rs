@@ -264,3 +264,37 @@ async fn a_request_outranks_its_agent_and_the_agent_its_dialect() {
     assert_eq!(ending(&*ended(&first).await), &Ending::Superseded);
     assert_eq!(first.turn().on_failure, OnFailure::Discard);
 }
+
+#[tokio::test]
+async fn what_has_a_name_is_not_steered_but_becomes_a_turn_of_its_own() {
+    let world = World::new().await;
+    let seat = world.seat().await;
+    let first = seat.start(say("one")).await.unwrap();
+    let call = world.call().await;
+    let named = NewTurn { alias: Some("a".into()), ..say_when_busy("two", WhenBusy::Steer) };
+    let second = seat.start_aside(named);
+    call.done();
+    ended(&first).await;
+    let second = second.await.unwrap().unwrap();
+    let call = world.call().await;
+    assert_eq!((call.request.text.as_str(), call.request.turn), ("two", 2));
+    call.done();
+    let second = ended(&second).await;
+    assert_eq!((second.turn.alias.as_str(), second.turn.number), ("a", Some(2)));
+}
+
+#[tokio::test]
+async fn a_name_that_is_taken_neither_interrupts_nor_waits() {
+    let world = World::new().await;
+    let seat = world.seat().await;
+    let named = |when_busy| NewTurn { alias: Some("a".into()), ..say_when_busy("one", when_busy) };
+    let running = seat.start(named(WhenBusy::Reject)).await.unwrap();
+    let call = world.call().await;
+    for when_busy in [WhenBusy::Interrupt, WhenBusy::Queue, WhenBusy::Steer, WhenBusy::Reject] {
+        assert_eq!(conflict(seat.start(named(when_busy)).await), Conflict::AlreadyExists, "{when_busy:?}");
+    }
+    assert!(!call.is_hung_up());
+    call.done();
+    let record = ended(&running).await;
+    assert_eq!(ending(&record), &Ending::Done);
+}

@@ -280,9 +280,10 @@ pub fn say(text: &str) -> NewTurn {
     }
 }
 
-/// The same under a policy of its own.
+/// The same under a policy of its own. Without a name where it may be steered: what has one is not.
 pub fn say_when_busy(text: &str, when_busy: WhenBusy) -> NewTurn {
-    NewTurn { when_busy: Some(when_busy), ..say(text) }
+    let tag = (when_busy != WhenBusy::Steer).then(|| text.into());
+    NewTurn { when_busy: Some(when_busy), tag, ..say(text) }
 }
 
 /// The same, kept if it fails.
