@@ -2,6 +2,7 @@
 //! one.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ use crate::config::Config;
 use crate::control::{Tail, Tapped};
 use crate::fault::Fault;
 use crate::health::{self, Watched};
+use crate::root::{self, Root};
 use crate::wiring::{self, Ground};
 
 /// Where a server listens.
@@ -27,9 +29,19 @@ pub struct Listen {
     /// The APIs over plain HTTP.
     pub http: Option<SocketAddr>,
     /// The APIs over TLS.
-    pub https: Option<(SocketAddr, Tls)>,
+    pub https: Option<(SocketAddr, Under)>,
     /// /metrics apart from the APIs.
     pub internal: Option<SocketAddr>,
+}
+
+/// What TLS is served under.
+#[derive(Clone, Debug)]
+pub enum Under {
+    /// A certificate.
+    Certificate(Tls),
+    /// The development root that is kept in this directory, made once the store is open: it may be the data directory,
+    /// in which nothing is to be written before it is known to be ours.
+    Root(PathBuf),
 }
 
 /// A server that answers. Dropping it without [`Server::stop`] breaks everything off.
@@ -40,6 +52,8 @@ pub struct Server {
     pub http: Option<SocketAddr>,
     /// Where TLS is served.
     pub https: Option<SocketAddr>,
+    /// The PEM file of the root that TLS is served under, if it is ours.
+    pub ca: Option<PathBuf>,
     /// Where /metrics is served apart from the APIs.
     pub internal: Option<SocketAddr>,
     shutdown: Shutdown,
@@ -62,7 +76,7 @@ impl Server {
     pub async fn start(config: &Config, ground: &Ground, listen: Listen) -> Result<Self, Fault> {
         // Addresses first: a start that fails on a taken port must not have touched the store.
         let http = listen.http.map(listener).transpose()?;
-        let https = listen.https.map(|(at, tls)| Ok((listener(at)?, tls))).transpose()?;
+        let https = listen.https.map(|(at, under)| Ok((listener(at)?, under))).transpose()?;
         let internal = listen.internal.map(listener).transpose()?;
 
         let metrics = Metrics::default();
@@ -79,6 +93,7 @@ impl Server {
             app,
             http: None,
             https: None,
+            ca: None,
             internal: None,
             shutdown,
             listeners: Vec::new(),
@@ -103,7 +118,15 @@ impl Server {
         if let Some(at) = http {
             server.http = Some(server.listen(at, None, apis.clone(), limits.clone())?);
         }
-        if let Some((at, tls)) = https {
+        if let Some((at, under)) = https {
+            let tls = match under {
+                Under::Certificate(tls) => tls,
+                Under::Root(folder) => {
+                    let root = root(&folder, ground)?;
+                    server.ca = Some(root.ca);
+                    root.tls
+                }
+            };
             server.https = Some(server.listen(at, Some(tls), apis, limits)?);
         }
         Ok(server)
@@ -166,6 +189,11 @@ impl Drop for Server {
         self.shutdown.soft.cancel();
         self.shutdown.hard.cancel();
     }
+}
+
+fn root(folder: &Path, ground: &Ground) -> Result<Root, Fault> {
+    root::load_or_make(folder, ground.timer.wall())
+        .map_err(|e| Fault::failed("no TLS root can be made", format!("{e:#}"), "use --https off, or --data DIR"))
 }
 
 fn listener(address: SocketAddr) -> Result<TcpListener, Fault> {

@@ -22,7 +22,7 @@ mod turns;
 mod walk;
 
 pub use driver::{Driver, Guard, Outcome, Params, Reach, Read, Row, Step, Value};
-pub use sqlite::{Durability, Observer, OpenError, Options, Sqlite};
+pub use sqlite::{Durability, Inspected, Observer, OpenError, Options, Sqlite};
 
 use sederunt_core::Result;
 

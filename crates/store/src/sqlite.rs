@@ -22,7 +22,7 @@ mod open;
 mod readers;
 mod writer;
 
-pub use open::OpenError;
+pub use open::{Inspected, OpenError};
 use readers::Readers;
 use writer::Writer;
 
@@ -101,6 +101,12 @@ impl Sqlite {
             .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
         let driver = Self { writer, readers: Arc::new(readers), closed: AtomicBool::new(false) };
         Ok(SqlStore::new(Arc::new(driver)))
+    }
+
+    /// Looks into the data directory `path` without changing anything, and refuses what [`Sqlite::open`] would. One that
+    /// could be made is as good as one with nothing in it.
+    pub fn inspect(path: &Path) -> Result<Inspected, OpenError> {
+        open::look_into(path)
     }
 
     fn check_open(&self) -> Result<()> {

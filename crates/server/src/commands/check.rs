@@ -17,12 +17,11 @@ pub fn run(settings: &Settings, json: bool) -> Result<(), Fault> {
     serve::listen(&config)?;
     let chance: Arc<dyn Chance> = Arc::new(SystemChance);
     models::registry(&config.models, &chance)?;
-    let folder = wiring::data_directory(&config.store.url)?;
-    // A store that is not there yet is made by `serve`, not by a check.
-    if folder.exists() {
-        wiring::store(&config.store, sederunt_store::Durability::Full, None)?;
+    // Nothing is made or migrated: that is for `serve`.
+    if !wiring::inspect(&config.store)?.has_api_key {
+        return Err(serve::nobody());
     }
-    let done = ["configuration", "listeners", "models", "store"];
+    let done = ["configuration", "listeners", "models", "store", "keys"];
     if json {
         say(json!({"checked": done}));
     } else {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sederunt_core::clock::{Clock, MovableClock, SystemTimer, Time, Timer};
+use sederunt_core::clock::{Clock, MovableClock, SystemTimer, Time};
 use sederunt_core::id::{Chance, SeededChance, SystemChance};
 use sederunt_store::Durability;
 
@@ -16,7 +16,7 @@ use crate::demo;
 use crate::fault::Fault;
 use crate::ready::Ready;
 use crate::root;
-use crate::runtime::{Listen, Server};
+use crate::runtime::{Listen, Server, Under};
 use crate::wiring::{Ground, chain};
 
 #[derive(Debug, clap::Args)]
@@ -63,16 +63,9 @@ pub async fn run(args: Args, settings: Settings, json: bool) -> Result<(), Fault
     if let Some(at) = exposed {
         tracing::warn!(%at, "whoever reaches this address can do everything: the development tokens are no secret");
     }
-    let timer = SystemTimer::default();
     let mut listen = Listen { http: Some(args.http), ..Listen::default() };
-    let mut ca = None;
     if let Address(Some(at)) = args.https {
-        let folder = args.data.clone().unwrap_or_else(root::state_directory);
-        let root = root::load_or_make(&folder, timer.wall()).map_err(|e| {
-            Fault::failed("no TLS root can be made", format!("{e:#}"), "use --https off, or --data DIR")
-        })?;
-        ca = Some(root.ca);
-        listen.https = Some((at, root.tls));
+        listen.https = Some((at, Under::Root(args.data.clone().unwrap_or_else(root::state_directory))));
     }
     let chance: Arc<dyn Chance> = match args.seed {
         Some(seed) => Arc::new(SeededChance::new(seed)),
@@ -80,10 +73,10 @@ pub async fn run(args: Args, settings: Settings, json: bool) -> Result<(), Fault
     };
     let clock: Arc<dyn Clock> = Arc::new(MovableClock::new(args.clock));
     let durability = if args.data.is_some() { Durability::Full } else { Durability::Off };
-    let ground = Ground { clock, timer: Arc::new(timer), chance, durability, development: true };
+    let ground = Ground { clock, timer: Arc::new(SystemTimer::default()), chance, durability, development: true };
     let signals = signals::Signals::new()?;
     let server = Server::start(&config, &ground, listen).await?;
-    let ready = ready(&server, ca).await?;
+    let ready = ready(&server).await?;
     if let Some(path) = &args.ready_file {
         ready.write(path).map_err(|e| Fault::io(format!("the ready file {} cannot be written", path.display()), e))?;
     }
@@ -111,14 +104,14 @@ fn config(args: &Args, settings: &Settings, scratch: &std::path::Path) -> Result
 }
 
 /// Puts users and agents in place, and tells of them.
-pub async fn ready(server: &Server, ca: Option<PathBuf>) -> Result<Ready, Fault> {
+pub async fn ready(server: &Server) -> Result<Ready, Fault> {
     let demo = demo::install(server.app(), sederunt_palantir::agent_rid)
         .await
         .map_err(|e| Fault::failed("the demo agents cannot be put in place", chain(&e), "see the log"))?;
     Ok(Ready {
         http: server.http.map(|at| format!("http://{at}")),
         https: server.https.map(|at| format!("https://localhost:{}", at.port())),
-        ca,
+        ca: server.ca.clone(),
         console: None,
         pid: std::process::id(),
         version: env!("CARGO_PKG_VERSION").into(),

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::demo::{self, TENANT};
 use crate::fault::Fault;
 use crate::ready::Ready;
-use crate::runtime::{Listen, Server};
+use crate::runtime::{Listen, Server, Under};
 use crate::wiring::Ground;
 
 #[derive(Debug, clap::Args)]
@@ -55,7 +55,7 @@ pub fn listen(config: &Config) -> Result<Listen, Fault> {
         (Some(cert), Some(key)) => {
             let tls = tls::from_files(cert, key)
                 .map_err(|e| Fault::config("TLS cannot be served", e, "check http.tls.cert and http.tls.key"))?;
-            Ok(Listen { http: None, https: Some((http.listen, tls)), internal })
+            Ok(Listen { http: None, https: Some((http.listen, Under::Certificate(tls))), internal })
         }
         (None, None) if http.listen.ip().is_loopback() || http.behind_proxy => {
             Ok(Listen { http: Some(http.listen), https: None, internal })
@@ -95,14 +95,19 @@ pub async fn is_fit_to_serve(server: &Server) -> Result<(), Fault> {
 async fn needs_a_key(server: &Server) -> Result<(), Fault> {
     let keys = server.app().ports().store.api_keys(&TenantId::from(TENANT), 1).await;
     match keys {
-        Ok(keys) if keys.is_empty() => Err(Fault::config(
-            "there is nobody who could use this server",
-            "the store holds no API key",
-            "make one with `sederunt key create --offline --user NAME --name first --grant all`, or use `sederunt dev` to try things out",
-        )),
+        Ok(keys) if keys.is_empty() => Err(nobody()),
         Ok(_) => Ok(()),
         Err(error) => Err(Fault::unreachable("the keys cannot be read", error, "see the log")),
     }
+}
+
+/// The refusal of a store without a key.
+pub fn nobody() -> Fault {
+    Fault::config(
+        "there is nobody who could use this server",
+        "the store holds no API key",
+        "make one with `sederunt key create --offline --user NAME --name first --grant all`, or use `sederunt dev` to try things out",
+    )
 }
 
 fn ready(server: &Server) -> Ready {

@@ -2,7 +2,7 @@
 //! directory that outlives a restart. Tests speak to it over HTTP, as [`Persona`]s.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,14 +14,13 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use sederunt_core::app::App;
 use sederunt_core::caller::Grants;
-use sederunt_core::clock::{Clock, ClockSetting, MovableClock, SystemTimer, Time, Timer as _};
+use sederunt_core::clock::{Clock, ClockSetting, MovableClock, SystemTimer, Time};
 use sederunt_core::id::SeededChance;
 use sederunt_core::tokens::NewKey;
 use sederunt_server::commands::dev;
 use sederunt_server::config::{Config, Layers};
 use sederunt_server::ready::{Agent, Ready, User};
-use sederunt_server::root;
-use sederunt_server::runtime::{Left, Listen, Server};
+use sederunt_server::runtime::{Left, Listen, Server, Under};
 use sederunt_server::wiring::Ground;
 use sederunt_store::Durability;
 use serde_json::Value;
@@ -205,37 +204,32 @@ impl Plan {
     /// Starts it on free ports.
     pub async fn start(self) -> House {
         let any = "127.0.0.1:0".parse().unwrap();
-        let timer = SystemTimer::default();
         let mut listen = Listen { http: Some(any), ..Listen::default() };
-        let mut ca = None;
         if self.https {
-            let root = root::load_or_make(self.folder.path(), timer.wall()).unwrap();
-            listen.https = Some((any, root.tls));
-            ca = Some(root.ca);
+            listen.https = Some((any, Under::Root(self.folder.path().to_owned())));
         }
         let ground = Ground {
             clock: self.clock.clone(),
-            timer: Arc::new(timer),
+            timer: Arc::new(SystemTimer::default()),
             chance: Arc::new(SeededChance::new(self.seed)),
             durability: Durability::Off,
             development: self.development,
         };
         let server = Server::start(&self.config(), &ground, listen).await.unwrap();
-        let ready =
-            if self.development { dev::ready(&server, ca).await.unwrap() } else { in_earnest(&server, ca).await };
+        let ready = if self.development { dev::ready(&server).await.unwrap() } else { in_earnest(&server).await };
         let client = client(ready.ca.as_deref());
         House { server, plan: self, ready, client }
     }
 }
 
 /// What tests know of a server that development has put nothing in.
-async fn in_earnest(server: &Server, ca: Option<PathBuf>) -> Ready {
+async fn in_earnest(server: &Server) -> Ready {
     let new = NewKey { user: "alice".into(), name: "first".into(), grants: Grants::all(), life: None };
     let (token, _) = server.app().tokens().first_key(&"default".into(), new).await.unwrap();
     Ready {
         http: server.http.map(|at| format!("http://{at}")),
         https: server.https.map(|at| format!("https://{at}")),
-        ca,
+        ca: server.ca.clone(),
         console: None,
         pid: std::process::id(),
         version: String::new(),

@@ -7,6 +7,7 @@ mod cli;
 mod clock;
 mod configuration;
 mod control;
+mod data_directory;
 mod development;
 mod dice;
 mod documentation;

@@ -23,21 +23,19 @@ const APPLICATION: i64 = 0x5344_5254;
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the texts say it")]
 pub enum OpenError {
-    #[error(
-        "{path} cannot be made: the directory above it does not exist. Create that, or name another data directory."
-    )]
+    #[error("{path} cannot be made: the directory above it does not exist")]
     MissingParent { path: PathBuf },
-    #[error("{path} is in use by another process. Stop that one, or name another data directory.")]
+    #[error("{path} is in use by another process")]
     Locked { path: PathBuf },
-    #[error("{path} cannot be written. Give this user the right to write there, or name another data directory.")]
+    #[error("{path} cannot be written by this user")]
     ReadOnly { path: PathBuf },
-    #[error("{path} has schema {found}, newer than this binary's {known}. Use the newer binary, or restore a backup.")]
+    #[error("{path} has schema {found}, newer than this binary's {known}")]
     Newer { path: PathBuf, found: i64, known: i64 },
-    #[error("{path} is not a database of ours. Name another data directory.")]
+    #[error("{path} is not a database of ours")]
     Foreign { path: PathBuf },
-    #[error("{path} is damaged ({what}). Restore a backup, or name another data directory.")]
+    #[error("{path} is damaged ({what})")]
     Damaged { path: PathBuf, what: String },
-    #[error("there is no room left for {path}. Free some space, then start again.")]
+    #[error("there is no room left for {path}")]
     Full { path: PathBuf },
     #[error("{path} cannot be opened: {source}")]
     Io { path: PathBuf, source: std::io::Error },
@@ -54,13 +52,34 @@ pub(super) struct Opened {
 
 pub(super) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> {
     make_directory(path)?;
-    let lock = hold(path)?;
     let file = path.join(DATABASE);
-    if file.metadata().is_ok_and(|m| m.len() > 0) {
+    // Where no lock file is, none of us is; it is looked at before one is left in what may be another program's.
+    if !path.join(LOCK).exists() {
         inspect(&file)?;
     }
+    let lock = hold(path)?;
+    inspect(&file)?;
     let connection = write_to(&file, options).map_err(|error| of_sqlite(&file, error))?;
     Ok(Opened { file, connection, lock })
+}
+
+/// What is in a data directory, found without changing anything, and without holding it any longer than this takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inspected {
+    /// Whether it has an API key of any tenant.
+    pub has_api_key: bool,
+}
+
+/// Refuses what [`open`] would refuse.
+pub(super) fn look_into(path: &Path) -> Result<Inspected, OpenError> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if !path.is_dir() && parent.is_some_and(|parent| !parent.is_dir()) {
+        return Err(OpenError::MissingParent { path: path.to_owned() });
+    }
+    let _held = if path.join(LOCK).exists() { Some(hold(path)?) } else { None };
+    let file = path.join(DATABASE);
+    let has_api_key = inspect(&file)?.is_some_and(|found| found.has_api_key);
+    Ok(Inspected { has_api_key })
 }
 
 fn make_directory(path: &Path) -> Result<(), OpenError> {
@@ -87,38 +106,81 @@ fn hold(path: &Path) -> Result<File, OpenError> {
     }
 }
 
-/// Asks an existing database whether it is ours, sound and not newer. The cost does not grow with its size: its length,
-/// its schema and the first page of each table are looked at; a whole check is a tool's work, not a start's.
-fn inspect(file: &Path) -> Result<(), OpenError> {
-    check_length(file)?;
-    let look = || -> rusqlite::Result<Option<i64>> {
-        let connection = connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        let mut statement = connection.prepare("select name from sqlite_master where type = 'table'")?;
-        let tables: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-        let mark: i64 = connection.query_row("pragma application_id", [], |row| row.get(0))?;
-        if mark != APPLICATION && !tables.is_empty() {
-            return Ok(None);
-        }
-        for table in &tables {
-            connection.query_row(&format!("select 1 from \"{table}\" limit 1"), [], |_| Ok(())).optional()?;
-        }
-        applied(&connection).map(Some)
-    };
-    match look().map_err(|error| of_sqlite(file, error))? {
-        None => Err(OpenError::Foreign { path: file.to_owned() }),
-        Some(found) if found > migrations::newest() => {
-            Err(OpenError::Newer { path: file.to_owned(), found, known: migrations::newest() })
-        }
-        Some(_) => Ok(()),
+/// Asks a database, if there is one, whether it is ours, sound and not newer. Writes nothing. The cost does not grow with
+/// its size: its length, its schema and the first page of each table are looked at; a whole check is a tool's work, not a
+/// start's.
+fn inspect(file: &Path) -> Result<Option<Found>, OpenError> {
+    if !has_content(file) {
+        return Ok(None);
     }
+    let log = has_content(&beside(file, "-wal"));
+    if !log {
+        check_length(file)?;
+    }
+    let shared = beside(file, "-shm");
+    let was_shared = shared.exists();
+    let found = look(file, log).map_err(|error| of_sqlite(file, error));
+    // SQLite makes this to read a log that was left behind. It holds nothing that the log does not.
+    if !was_shared {
+        _ = std::fs::remove_file(&shared);
+    }
+    match found? {
+        None => Err(OpenError::Foreign { path: file.to_owned() }),
+        Some(Found { migration, .. }) if migration > migrations::newest() => {
+            Err(OpenError::Newer { path: file.to_owned(), found: migration, known: migrations::newest() })
+        }
+        found => Ok(found),
+    }
+}
+
+/// What a database of ours has.
+struct Found {
+    /// The number of the last migration that was applied.
+    migration: i64,
+    has_api_key: bool,
+}
+
+/// What a database has; `None` if it is not ours.
+fn look(file: &Path, log: bool) -> rusqlite::Result<Option<Found>> {
+    // Without a log to read, SQLite is told that nothing changes: else it would make one.
+    let (name, flags) = match log {
+        true => (file.to_owned(), OpenFlags::SQLITE_OPEN_READ_ONLY),
+        false => (immutable(file), OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI),
+    };
+    let connection = connect(&name, flags)?;
+    let mut statement = connection.prepare("select name from sqlite_master where type = 'table'")?;
+    let tables: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let mark: i64 = connection.query_row("pragma application_id", [], |row| row.get(0))?;
+    if mark != APPLICATION && !tables.is_empty() {
+        return Ok(None);
+    }
+    for table in &tables {
+        connection.query_row(&format!("select 1 from \"{table}\" limit 1"), [], |_| Ok(())).optional()?;
+    }
+    let api_key = "select 1 from credentials where kind = 'api_key' limit 1";
+    let has_api_key = tables.iter().any(|table| table == "credentials")
+        && connection.query_row(api_key, [], |_| Ok(())).optional()?.is_some();
+    Ok(Some(Found { migration: applied(&connection)?, has_api_key }))
+}
+
+/// The file as a URI under which SQLite writes nothing at all.
+fn immutable(file: &Path) -> PathBuf {
+    let path = file.as_os_str().as_encoded_bytes().iter();
+    let escaped: String = path.map(|byte| format!("%{byte:02x}")).collect();
+    PathBuf::from(format!("file:{escaped}?immutable=1"))
+}
+
+fn has_content(file: &Path) -> bool {
+    file.metadata().is_ok_and(|m| m.len() > 0)
+}
+
+/// A file that SQLite keeps beside the database.
+fn beside(file: &Path, ending: &str) -> PathBuf {
+    PathBuf::from(format!("{}{ending}", file.display()))
 }
 
 /// Finds a file that was cut off: without a log beside it, it is as long as its header says.
 fn check_length(file: &Path) -> Result<(), OpenError> {
-    let log = PathBuf::from(format!("{}-wal", file.display()));
-    if log.metadata().is_ok_and(|m| m.len() > 0) {
-        return Ok(());
-    }
     let read = || -> std::io::Result<(u64, u64)> {
         let mut header = [0; 100];
         let mut opened = File::open(file)?;

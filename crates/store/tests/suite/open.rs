@@ -1,6 +1,7 @@
 //! Opening and closing a data directory: what is refused is told apart, and left as it was.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use sederunt_core::error::Error;
 use sederunt_store::{OpenError, Options, SqlStore, Sqlite};
@@ -11,13 +12,19 @@ fn open(path: &Path) -> Result<SqlStore, OpenError> {
     Sqlite::open(path, Options::default())
 }
 
-/// Why `path` is not opened; its database is as it was before.
+/// Why `path` is not opened; everything in it is as it was before.
 fn refused(path: &Path) -> OpenError {
-    let file = path.join("sederunt.db");
-    let before = std::fs::read(&file).ok();
+    let before = files(path);
     let error = open(path).unwrap_err();
-    assert_eq!(std::fs::read(&file).ok(), before, "{error}");
+    assert_eq!(files(path).keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>(), "{error}");
+    assert!(files(path) == before, "{error}");
     error
+}
+
+/// The files in a directory, with their bytes.
+fn files(path: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let entries = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    entries.map(|file| (file.clone(), std::fs::read(file).unwrap())).collect()
 }
 
 /// A closed data directory with one session in it.
@@ -107,6 +114,17 @@ fn a_database_of_another_program_is_refused() {
     database.execute_batch("create table theirs (id integer)").unwrap();
     drop(database);
     assert!(matches!(refused(directory.path()), OpenError::Foreign { .. }));
+}
+
+#[test]
+fn a_database_of_another_program_that_died_is_refused_with_its_log_left_alone() {
+    let (theirs, left) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let database = rusqlite::Connection::open(theirs.path().join("sederunt.db")).unwrap();
+    database.execute_batch("pragma journal_mode=wal; create table theirs (id integer)").unwrap();
+    for file in ["sederunt.db", "sederunt.db-wal"] {
+        std::fs::copy(theirs.path().join(file), left.path().join(file)).unwrap();
+    }
+    assert!(matches!(refused(left.path()), OpenError::Foreign { .. }));
 }
 
 #[test]
