@@ -86,7 +86,8 @@ where
         tracker.spawn(async move {
             match tls {
                 None => connection.run(stream, service).await,
-                Some(tls) => connection.run_tls(stream, tls, service).await,
+                // Boxed, so that a plain connection's task does not carry the room that a TLS one needs.
+                Some(tls) => Box::pin(connection.run_tls(stream, tls, service)).await,
             }
             drop(permit);
         });
