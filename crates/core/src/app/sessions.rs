@@ -215,9 +215,15 @@ impl Sessions<'_> {
     }
 
     /// Deletes any session of the tenant: for those who administer.
-    pub async fn delete_any(&self, caller: &Caller, session: SessionId) -> Result<()> {
+    pub async fn delete_any(
+        &self,
+        caller: &Caller,
+        session: SessionId,
+        once: Option<RequestOnce<'_>>,
+    ) -> Result<()> {
         caller.may_administer()?;
-        self.remove(caller, session, None).await
+        let key = once.map(|once| once.key(self.0, caller));
+        self.remove(caller, session, key.as_ref()).await
     }
 
     async fn remove(&self, caller: &Caller, session: SessionId, key: Option<&RequestKey>) -> Result<()> {

@@ -1,6 +1,8 @@
 //! What handlers take in: who asks, and the request's path, query and body, each refused in the control API's shape.
 
+use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use bytes::Bytes;
 use http::request::Parts;
 use sederunt_core::caller::{Caller, Grants};
 use sederunt_core::error::{Error, Unauthenticated};
@@ -82,17 +84,26 @@ impl<T: DeserializeOwned> FromRequest<Control> for Sent<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, control: &Control) -> Result<Self, Refusal> {
-        let limits = control.0.limits;
-        let bytes = read_body(request.into_body(), limits.body_size, limits.body_time).await?;
-        let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
-        let mut json = serde_json::Deserializer::from_slice(text);
-        let read = serde_path_to_error::deserialize(&mut json).map_err(|wrong| {
-            let path = wrong.path().to_string();
-            (if path == "." { "body".to_owned() } else { path }, wrong.into_inner().to_string())
-        });
-        let read = read.and_then(|sent| json.end().map(|()| sent).map_err(|e| ("body".to_owned(), e.to_string())));
-        read.map(Self).map_err(|(param, why)| Refusal::invalid(&param, why, "docs/control-api.md shows the body"))
+        json(&bytes(request.into_body(), control).await?).map(Self)
     }
+}
+
+/// The body as it came.
+pub(super) async fn bytes(body: Body, control: &Control) -> Result<Bytes, Refusal> {
+    let limits = control.0.limits;
+    Ok(read_body(body, limits.body_size, limits.body_time).await?)
+}
+
+/// What the body says.
+pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+    let text = if body.is_empty() { b"{}" } else { body };
+    let mut json = serde_json::Deserializer::from_slice(text);
+    let read = serde_path_to_error::deserialize(&mut json).map_err(|wrong| {
+        let path = wrong.path().to_string();
+        (if path == "." { "body".to_owned() } else { path }, wrong.into_inner().to_string())
+    });
+    let read = read.and_then(|sent| json.end().map(|()| sent).map_err(|e| ("body".to_owned(), e.to_string())));
+    read.map_err(|(param, why)| Refusal::invalid(&param, why, "docs/control-api.md shows the body"))
 }
 
 /// How many rows a list returns: 1 to 500, 50 unless told.

@@ -9,6 +9,7 @@ mod error;
 mod extract;
 mod grants;
 mod keys;
+mod once;
 mod process;
 mod sessions;
 mod stream;

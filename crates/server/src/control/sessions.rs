@@ -17,7 +17,8 @@ use serde_json::{Map, Value};
 use super::Control;
 use super::agents;
 use super::error::Refusal;
-use super::extract::{Admin, Asked, Named, Sent, limit};
+use super::extract::{Admin, Asked, Named, limit};
+use super::once::{Once, Repeatable, SentOnce};
 use super::view::SessionView;
 use crate::config::unit;
 
@@ -60,7 +61,7 @@ pub(super) async fn create(
     State(control): State<Control>,
     Admin(caller): Admin,
     Named(agent): Named,
-    Sent(body): Sent<Create>,
+    SentOnce(body, once): SentOnce<Create>,
 ) -> Result<(StatusCode, Json<SessionView>), Refusal> {
     let ttl = body.ttl.as_deref().map(unit::time).transpose();
     let ttl = ttl.map_err(|why| Refusal::invalid("ttl", why, "write it such as \"24h\""))?;
@@ -83,7 +84,8 @@ pub(super) async fn create(
         ttl,
         extra: Default::default(),
     };
-    let session = control.app().sessions().create(&caller, &agent, &version, new, None).await?;
+    let once = once.as_ref().map(Once::request);
+    let session = control.app().sessions().create(&caller, &agent, &version, new, once).await?;
     Ok((StatusCode::CREATED, Json(SessionView::new(session, Some(agent.key), control.app().now()))))
 }
 
@@ -128,8 +130,10 @@ pub(super) async fn delete(
     State(control): State<Control>,
     Admin(caller): Admin,
     Named(session): Named,
+    Repeatable(once): Repeatable,
 ) -> Result<StatusCode, Refusal> {
-    control.app().sessions().delete_any(&caller, id(&session)?).await?;
+    let once = once.as_ref().map(Once::request);
+    control.app().sessions().delete_any(&caller, id(&session)?, once).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Control;
 use super::error::Refusal;
-use super::extract::{Admin, Asked, Named, Sent, limit};
+use super::extract::{Admin, Asked, Named, limit};
+use super::once::{Once, SentOnce};
 use super::sessions;
 use super::stream;
 use super::view::{ItemView, TurnView};
@@ -69,7 +70,7 @@ pub(super) async fn start(
     State(control): State<Control>,
     Admin(caller): Admin,
     Named(session): Named,
-    Sent(body): Sent<Start>,
+    SentOnce(body, once): SentOnce<Start>,
 ) -> Result<Response, Refusal> {
     let session = sessions::find(&control, &caller, &session).await?;
     let new = NewTurn {
@@ -85,7 +86,7 @@ pub(super) async fn start(
         on_disconnect: OnDisconnect::Finish,
     };
     let turns = control.app().turns();
-    let started = turns.start(&caller, session.agent, session.id, new, None).await?;
+    let started = turns.start(&caller, session.agent, session.id, new, once.as_ref().map(Once::request)).await?;
     match started.read().filter(|_| body.stream) {
         Some(parts) => Ok(stream::parts(started.turn().id, parts)),
         None => {

@@ -7,6 +7,7 @@ mod cli;
 mod clock;
 mod configuration;
 mod control;
+mod control_once;
 mod data_directory;
 mod development;
 mod dice;
