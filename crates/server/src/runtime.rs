@@ -1,6 +1,7 @@
 //! A running server: its listeners, its application, and its orderly end. The commands and the tests start the same
 //! one.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -60,6 +61,20 @@ pub struct Server {
     listeners: Vec<JoinHandle<Drained>>,
     tasks: TaskTracker,
     drain: Duration,
+    open: Open,
+}
+
+/// The connections that are open: permits that are taken.
+#[derive(Clone, Debug)]
+struct Open {
+    permits: Arc<Semaphore>,
+    most: usize,
+}
+
+impl Open {
+    fn connections(&self) -> usize {
+        self.most.saturating_sub(self.permits.available_permits())
+    }
 }
 
 /// What an orderly end had to break off.
@@ -89,6 +104,8 @@ impl Server {
         let mut apis = wiring::dialects(&app, config, &metrics, ground.development)?
             .merge(wiring::control(&app, config, &metrics, &shutdown, &tail)?)
             .merge(watching.clone());
+        let most = config.http.connections.get() as usize;
+        let open = Open { permits: Arc::new(Semaphore::new(most)), most };
         let mut server = Self {
             app,
             http: None,
@@ -99,9 +116,10 @@ impl Server {
             listeners: Vec::new(),
             tasks: TaskTracker::new(),
             drain: config.http.drain,
+            open: open.clone(),
         };
         let limits = Limits {
-            connections: Arc::new(Semaphore::new(config.http.connections.get() as usize)),
+            connections: open.permits,
             head_time: config.http.head_time,
             head_bytes: config.http.head_size,
             drain: config.http.drain,
@@ -143,9 +161,17 @@ impl Server {
     }
 
     /// Waits until it is told to end, then ends: no new connections and turns, what runs has the drain time, then the
-    /// rest is broken off and the store closed.
-    pub async fn stopped(mut self) -> Left {
+    /// rest is broken off and the store closed. Meanwhile the log says what is still open.
+    pub async fn stopped(self) -> Left {
         self.shutdown.soft.cancelled().await;
+        let (app, open) = (self.app.clone(), self.open.clone());
+        tokio::select! {
+            left = self.end() => left,
+            never = tell(app, open) => match never {},
+        }
+    }
+
+    async fn end(mut self) -> Left {
         let began = Instant::now();
         self.app.drain();
         let mut left = Left::default();
@@ -188,6 +214,15 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.shutdown.soft.cancel();
         self.shutdown.hard.cancel();
+    }
+}
+
+/// Says once a second what an end waits for, for as long as it is polled.
+async fn tell(app: App, open: Open) -> Infallible {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let (turns, connections) = (app.running_turns(), open.connections());
+        tracing::info!(turns, connections, "stopping: these are still open");
     }
 }
 
