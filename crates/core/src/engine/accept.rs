@@ -83,7 +83,7 @@ impl Engine {
         let gives_up = tokio::time::Instant::now() + self.0.settings.queue_wait;
         loop {
             let waiting = place.as_ref().map(super::queue::Place::id);
-            let tried = self.accept(&setting, &new, lane.clone(), request.clone(), waiting, !first).await;
+            let tried = self.accept(&setting, &new, lane.clone(), request.clone(), waiting).await;
             if first && matches!(tried, Err(Error::Conflict { kind: Conflict::Busy, .. })) {
                 // Nothing is interrupted, and nobody waits, for a name that is taken.
                 self.alias_is_free(&setting, &new).await?;
@@ -138,7 +138,6 @@ impl Engine {
         lane: Lane,
         request: Option<RequestKey>,
         waited: Option<uuid::Uuid>,
-        again: bool,
     ) -> Result<Started> {
         let ports = &self.0.ports;
         let now = ports.clock.now();
@@ -201,8 +200,8 @@ impl Engine {
                 }
                 Keyed::Applied(parent) => {
                     turn.parent = parent;
-                    if again {
-                        // Others came first: the model shall see the session as they left it. If it cannot be read now,
+                    if parent != setting.session.last_turn {
+                        // Others came first since it was read: the model shall see the session as they left it. If it cannot be read now,
                         // as it was is better than a turn that is accepted and never run.
                         let read = engine.0.ports.store.session(&turn.tenant, setting.session.id).await;
                         setting.session = read.ok().flatten().unwrap_or(setting.session);

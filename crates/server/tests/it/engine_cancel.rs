@@ -215,6 +215,7 @@ async fn a_cancel_with_a_text_replaces_the_answer_and_keeps_what_else_was_done()
     let call = world.call().await;
     call.tool("look", serde_json::json!({"at": "it"}));
     call.text("half");
+    assert!(matches!(reader.next().await.unwrap().body, sederunt_core::part::PartBody::ToolCall(_)));
     assert_eq!(next_text(&mut reader).await, "half");
     let record = seat.cancel("hello", replace("stopped"), false).await.unwrap();
     let bodies: Vec<_> = record.items.iter().map(|item| &item.body).collect();
