@@ -1,6 +1,7 @@
 //! The walk's guarantee: every session that existed when a walk began and still exists comes exactly once, in the order
 //! as of the beginning, whatever happens between its pages.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -9,33 +10,61 @@ use sederunt_core::clock::Time;
 use sederunt_core::id::{AgentId, ClientId, SessionId};
 use sederunt_core::page::Walk;
 use sederunt_core::session::{Session, SessionFilter, SessionPatch};
-use sederunt_core::store::Finish;
+use sederunt_core::store::{Finish, Swept};
 
 use crate::world::{HOUR, World, at, each};
+
+/// Longer than any walk takes: left positions are remembered.
+const LONG: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// What may happen between two pages.
 #[derive(Clone, Debug)]
 enum Event {
-    Create { agent: usize, client: usize },
-    Turn { session: usize },
-    Dropped { session: usize },
-    Title { session: usize, touch: bool },
-    Delete { session: usize },
+    Create {
+        agent: usize,
+        client: usize,
+        mortal: bool,
+    },
+    Turn {
+        session: usize,
+    },
+    Dropped {
+        session: usize,
+    },
+    Title {
+        session: usize,
+        touch: bool,
+    },
+    Delete {
+        session: usize,
+    },
+    /// Time goes on, so that sessions without a turn since expire.
+    Pass {
+        minutes: i64,
+    },
+    Sweep,
+}
+
+fn create() -> impl Strategy<Value = Event> {
+    (0..2usize, 0..2usize, any::<bool>()).prop_map(|(agent, client, mortal)| Event::Create { agent, client, mortal })
 }
 
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
-        2 => (0..2usize, 0..2usize).prop_map(|(agent, client)| Event::Create { agent, client }),
+        2 => create(),
         4 => (0..40usize).prop_map(|session| Event::Turn { session }),
         1 => (0..40usize).prop_map(|session| Event::Dropped { session }),
         2 => (0..40usize, any::<bool>()).prop_map(|(session, touch)| Event::Title { session, touch }),
         1 => (0..40usize).prop_map(|session| Event::Delete { session }),
+        1 => (1..40i64).prop_map(|minutes| Event::Pass { minutes }),
+        1 => Just(Event::Sweep),
     ]
 }
 
 /// A case: sessions and events before the walk, then the events before each further page.
 #[derive(Clone, Debug)]
 struct Case {
+    crowd: Vec<Event>,
     before: Vec<Event>,
     between: Vec<Vec<Event>>,
     limit: u32,
@@ -50,16 +79,18 @@ struct Case {
 
 fn case() -> impl Strategy<Value = Case> {
     (
+        prop::collection::vec(create(), 0..40),
         prop::collection::vec(event(), 0..60),
         prop::collection::vec(prop::collection::vec(event(), 0..8), 0..30),
-        1..5u32,
+        1..8u32,
         1..20i64,
         any::<bool>(),
         prop::option::of(0..2usize),
         prop::option::of(0..2usize),
         any::<bool>(),
     )
-        .prop_map(|(before, between, limit, pace, unruly, client, agent, narrowed)| Case {
+        .prop_map(|(crowd, before, between, limit, pace, unruly, client, agent, narrowed)| Case {
+            crowd,
             before,
             between,
             limit,
@@ -78,8 +109,11 @@ struct Told<'w> {
     pace: i64,
     unruly: bool,
     sessions: Vec<Session>,
-    deleted: Vec<SessionId>,
+    /// Deleted, or expired at some moment at which one looked.
+    gone: HashSet<SessionId>,
     clock: i64,
+    /// Seconds that have passed besides.
+    passed: i64,
 }
 
 fn client(n: usize) -> ClientId {
@@ -90,40 +124,60 @@ impl Told<'_> {
     fn now(&mut self) -> Time {
         self.clock += 1;
         let beat = self.clock / self.pace;
-        at(if self.unruly { beat * 7 % 23 } else { beat })
+        at(self.passed + if self.unruly { beat * 7 % 23 } else { beat })
+    }
+
+    /// The one that an event means, if it can be used.
+    fn pick(&self, session: usize, now: Time) -> Option<usize> {
+        let at = session % self.sessions.len().max(1);
+        self.sessions.get(at).filter(|session| session.is_live(now) && !self.gone.contains(&session.id)).map(|_| at)
     }
 
     async fn happen(&mut self, event: &Event) {
         let (world, now) = (self.world, self.now());
-        let pick = |session: usize| self.sessions.get(session % self.sessions.len().max(1)).cloned();
         match event {
-            Event::Create { agent, client: by } => {
-                let session = Session { client: client(*by), ..world.new_session(&self.agents[*agent], now) };
+            Event::Create { agent, client: by, mortal } => {
+                let new = Session { client: client(*by), ..world.new_session(&self.agents[*agent], now) };
+                let mortal = mortal.then(|| now.plus(HOUR));
+                let session = Session { ttl: mortal.map(|_| HOUR), expires: mortal, ..new };
                 world.add(&session).await;
                 self.sessions.push(session);
             }
             Event::Turn { session } | Event::Dropped { session } => {
-                let Some(session) = pick(*session).filter(|s| !self.deleted.contains(&s.id)) else { return };
+                let Some(at) = self.pick(*session, now) else { return };
                 let kept = matches!(event, Event::Turn { .. });
-                let accept = world.accept(&session, "hi", now);
+                let accept = world.accept(&self.sessions[at], "hi", now);
                 world.store.accept_turn(&accept).await.unwrap();
                 let finish = Finish { kept, ..world.finish(&accept, "fine", now) };
                 world.store.finish_turn(&finish).await.unwrap();
+                self.sessions[at] = world.read(&self.sessions[at]).await.unwrap();
             }
             Event::Title { session, touch } => {
-                let Some(session) = pick(*session).filter(|s| !self.deleted.contains(&s.id)) else { return };
+                let Some(at) = self.pick(*session, now) else { return };
                 let patch = SessionPatch { title: Some(Some("t".into())), ..SessionPatch::default() };
-                world.store.update_session(&world.tenant, session.id, &patch, *touch, now).await.unwrap();
+                let id = self.sessions[at].id;
+                world.store.update_session(&world.tenant, id, &patch, *touch, now).await.unwrap();
             }
             Event::Delete { session } => {
-                let Some(session) = pick(*session) else { return };
-                world.store.delete_session(&world.tenant, session.id, now, None).await.unwrap();
-                self.deleted.push(session.id);
+                let Some(at) = self.pick(*session, now) else { return };
+                let id = self.sessions[at].id;
+                world.store.delete_session(&world.tenant, id, now, None).await.unwrap();
+                self.gone.insert(id);
+            }
+            Event::Pass { minutes } => self.passed += minutes * 60,
+            Event::Sweep => {
+                self.look(now);
+                while world.store.sweep(now, now, LONG, 7).await.unwrap() != Swept::default() {}
             }
         }
     }
 
-    /// The list as it stands, put in order here.
+    /// Whoever has expired at `now` is gone, or may be: a clock that is set back may bring it to life again.
+    fn look(&mut self, now: Time) {
+        self.gone.extend(self.sessions.iter().filter(|session| !session.is_live(now)).map(|session| session.id));
+    }
+
+    /// The list as it stands, expired sessions that no sweep has met included, put in order here.
     async fn list(&self, filter: &SessionFilter) -> Vec<SessionId> {
         let mut found = Vec::new();
         for session in &self.sessions {
@@ -138,9 +192,9 @@ impl Told<'_> {
 
 async fn keeps_the_guarantee(world: &World, case: &Case) {
     let agents = [world.agent("one").await, world.agent("two").await];
-    let mut told =
-        Told { world, agents, pace: case.pace, unruly: case.unruly, sessions: vec![], deleted: vec![], clock: 0 };
-    for event in &case.before {
+    let (sessions, gone) = (Vec::new(), HashSet::new());
+    let mut told = Told { world, agents, pace: case.pace, unruly: case.unruly, sessions, gone, clock: 0, passed: 0 };
+    for event in case.crowd.iter().chain(&case.before) {
         told.happen(event).await;
     }
     let agent = case.agent.map(|n| told.agents[n].id);
@@ -152,10 +206,12 @@ async fn keeps_the_guarantee(world: &World, case: &Case) {
     let (mut seen, mut walk): (Vec<SessionId>, Option<Walk>) = (Vec::new(), None);
     loop {
         let now = told.now();
+        told.look(now);
         let page = world.store.walk_sessions(&filter, narrowed.as_deref(), walk.as_ref(), now, case.limit);
         let page = page.await.unwrap();
         for session in &page.items {
             assert_eq!(world.read(session).await.as_ref(), Some(session), "shown as it is now");
+            assert!(session.is_live(now), "shown although it has expired");
         }
         assert!(page.next.is_none() || page.items.len() == case.limit as usize);
         seen.extend(page.items.iter().map(|session| session.id));
@@ -167,8 +223,8 @@ async fn keeps_the_guarantee(world: &World, case: &Case) {
             told.happen(event).await;
         }
     }
-    // What was deleted under way may have been seen before.
-    let still = |id: &SessionId| !told.deleted.contains(id);
+    // What went under way may have been seen before.
+    let still = |id: &SessionId| !told.gone.contains(id);
     let mut in_order = expected.iter();
     assert!(seen.iter().all(|id| in_order.any(|wanted| wanted == id)), "in the order of the beginning, none twice");
     let expected: Vec<_> = expected.iter().copied().filter(still).collect();
