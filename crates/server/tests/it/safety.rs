@@ -12,6 +12,7 @@ use sederunt_server::fault::Exit;
 use sederunt_server::runtime::{Listen, Server};
 use sederunt_server::wiring::Ground;
 use sederunt_store::Durability;
+use serde_json::json;
 
 use crate::harness::{House, Reply, plain_client};
 
@@ -103,4 +104,30 @@ async fn metrics_are_told_apart_from_the_apis_where_that_is_wished() {
     get(server.http, "/metrics").await.expect(404);
     get(server.http, "/readyz").await.expect(200);
     server.stop().await;
+}
+
+#[tokio::test]
+async fn a_grant_on_one_agent_is_good_for_that_agent_alone() {
+    let house = House::start().await;
+    let (echo, support) = (house.agent("echo").rid.clone(), house.agent("support").rid.clone());
+    let begin = |agent: &str| format!("/api/v2/aipAgents/agents/{agent}/sessions?preview=true");
+    let mut bobs = Vec::new();
+    for agent in [&echo, &support] {
+        let session = house.bob().post(&begin(agent), json!({})).await.json(200);
+        bobs.push(format!(
+            "/api/v2/aipAgents/agents/{agent}/sessions/{}?preview=true",
+            session["rid"].as_str().unwrap()
+        ));
+    }
+    let grants = json!([
+        {"action": "admin", "agent": "echo"},
+        {"action": "see_all", "agent": "echo"},
+        {"action": "read_sessions"},
+    ]);
+    let key = json!({"user": "carol", "name": "limited", "grants": grants});
+    let key = house.alice().post("/control/v1/keys", key).await.json(201);
+    let carol = house.holder(key["secret"].as_str().unwrap());
+    carol.get("/control/v1/keys").await.expect(403);
+    carol.get(&bobs[0]).await.expect(200);
+    carol.get(&bobs[1]).await.expect(404);
 }
