@@ -1,5 +1,6 @@
 //! The ready file: where the server listens and what a client needs to use it, written once it can serve.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -30,7 +31,7 @@ pub struct Ready {
 }
 
 /// A development user.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "each is what it names")]
 pub struct User {
     pub name: String,
@@ -48,7 +49,7 @@ pub struct Agent {
 }
 
 /// The development application.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "each is what it names")]
 pub struct OAuth {
     pub client_id: String,
@@ -57,6 +58,18 @@ pub struct OAuth {
     pub public_client_id: String,
     /// One of the addresses to which both may send their users back.
     pub redirect_uri: String,
+}
+
+impl fmt::Debug for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("User").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for OAuth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OAuth").field("client_id", &self.client_id).finish_non_exhaustive()
+    }
 }
 
 impl Ready {

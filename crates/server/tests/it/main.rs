@@ -25,5 +25,6 @@ mod malformed;
 mod palantir;
 mod safety;
 mod schema;
+mod secrets;
 mod switches;
 mod world;
