@@ -1,7 +1,6 @@
 //! `dev`: nothing to set up, and everything that a test needs to know is in one place.
 
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use sederunt_server::ready::Ready;
 use serde_json::Value;
@@ -72,11 +71,9 @@ fn the_binary_writes_its_ready_file_and_ends_on_a_signal() {
     assert_eq!(names, ["http", "https", "ca", "console", "pid", "version", "users", "agents", "oauth"]);
     assert!(ready.ca.unwrap().starts_with(folder.path()), "with --data, the root is kept there");
 
-    let stopping = Instant::now();
     let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert!(killed.success());
     assert_eq!(child.wait().unwrap().code(), Some(0));
-    assert!(stopping.elapsed() < Duration::from_secs(5));
 }
 
 #[test]

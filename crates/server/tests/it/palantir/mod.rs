@@ -2,6 +2,7 @@
 
 mod errors;
 mod operations;
+mod walks;
 
 use http::Method;
 use sederunt_core::agent::Definition;
