@@ -66,13 +66,19 @@ pub struct Server {
 
 /// The connections that are open: permits that are taken.
 #[derive(Clone, Debug)]
-struct Open {
+pub struct Open {
     permits: Arc<Semaphore>,
     most: usize,
 }
 
 impl Open {
-    fn connections(&self) -> usize {
+    /// None yet, of so many at once.
+    pub fn of(most: usize) -> Self {
+        Self { permits: Arc::new(Semaphore::new(most)), most }
+    }
+
+    /// How many there are.
+    pub fn connections(&self) -> usize {
         self.most.saturating_sub(self.permits.available_permits())
     }
 }
@@ -98,14 +104,13 @@ impl Server {
         let app = wiring::app(config, ground, &metrics).await?;
         let shutdown = Shutdown::default();
         let tail = Tail::default();
+        let open = Open::of(config.http.connections.get() as usize);
         let watched = Watched { app: app.clone(), metrics: metrics.clone(), shutdown: shutdown.clone() };
         let counted = health::metrics_routes(watched.clone());
         let watching = health::routes(watched);
         let mut apis = wiring::dialects(&app, config, &metrics, ground.development)?
-            .merge(wiring::control(&app, config, &metrics, &shutdown, &tail)?)
+            .merge(wiring::control(&app, config, &metrics, &shutdown, &tail, &open)?)
             .merge(watching.clone());
-        let most = config.http.connections.get() as usize;
-        let open = Open { permits: Arc::new(Semaphore::new(most)), most };
         let mut server = Self {
             app,
             http: None,

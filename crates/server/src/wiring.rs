@@ -21,6 +21,7 @@ use crate::control::{self, Control, Tail};
 use crate::demo;
 use crate::fault::Fault;
 use crate::models;
+use crate::runtime::Open;
 
 /// What the application stands on beside the configuration: what a test holds still.
 #[derive(Clone, Debug)]
@@ -155,6 +156,7 @@ pub fn control(
     metrics: &Metrics,
     shutdown: &Shutdown,
     tail: &Tail,
+    open: &Open,
 ) -> Result<Router, Fault> {
     let http = &config.http;
     let limits = control::Limits { body_size: http.body_size, body_time: http.body_time };
@@ -166,7 +168,7 @@ pub fn control(
         cors: cors(config)?,
         request_ids: RequestIds::new(&app.ports().ids),
     };
-    let control = Control::new(app.clone(), shutdown.clone(), limits, tail.clone(), &config.store.url);
+    let control = Control::new(app.clone(), shutdown.clone(), limits, tail.clone(), open.clone(), &config.store.url);
     Ok(control::router(control).layer(edge.layer()))
 }
 

@@ -27,6 +27,8 @@ use sederunt_core::app::App;
 use sederunt_web::Refusals;
 use sederunt_web::serve::Shutdown;
 
+use crate::runtime::Open;
+
 pub use tail::{Tail, Tapped};
 
 /// Where the control API is mounted.
@@ -46,6 +48,7 @@ struct Inner {
     limits: Limits,
     store: String,
     tail: Tail,
+    open: Open,
     started: Duration,
     /// Held from reading the clock to setting it, so that two moves at once are both made.
     moving: tokio::sync::Mutex<()>,
@@ -68,10 +71,11 @@ impl Default for Limits {
 
 impl Control {
     /// Works on `app`, ends the process through `shutdown`, and shows what `tail` tells. `store` is what people are told
-    /// of where data is kept.
-    pub fn new(app: App, shutdown: Shutdown, limits: Limits, tail: Tail, store: impl Into<String>) -> Self {
+    /// of where data is kept, `open` counts the connections.
+    pub fn new(app: App, shutdown: Shutdown, limits: Limits, tail: Tail, open: Open, store: impl Into<String>) -> Self {
         let started = app.ports().timer.elapsed();
-        Self(Arc::new(Inner { app, shutdown, limits, store: store.into(), tail, started, moving: Default::default() }))
+        let (store, moving) = (store.into(), Default::default());
+        Self(Arc::new(Inner { app, shutdown, limits, store, tail, open, started, moving }))
     }
 
     fn app(&self) -> &App {

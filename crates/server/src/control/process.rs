@@ -1,14 +1,19 @@
 //! The process itself: how it is, how to end it, and what it can be asked.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use futures_util::{StreamExt as _, stream};
 use http::{StatusCode, header};
 use sederunt_core::id::{NodeId, TenantId, UserId};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::error::Refusal;
-use super::extract::Admin;
+use super::extract::{Admin, Sent};
+use super::stream::{event, events};
 use super::{Control, OPENAPI};
 
 #[derive(Debug, Serialize)]
@@ -56,11 +61,46 @@ pub(super) async fn status(State(control): State<Control>, Admin(caller): Admin)
     })
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Stop {
+    /// Answers with what is still open, once a second, until nothing is.
+    #[serde(default)]
+    watch: bool,
+}
+
 /// The connections that are open, this one among them, have the drain time to come to their end.
-pub(super) async fn stop(State(control): State<Control>, Admin(caller): Admin) -> Result<Response, Refusal> {
+pub(super) async fn stop(
+    State(control): State<Control>,
+    Admin(caller): Admin,
+    Sent(body): Sent<Stop>,
+) -> Result<Response, Refusal> {
     tracing::info!(user = %caller.user, "told to stop");
     control.0.shutdown.soft.cancel();
-    Ok((StatusCode::ACCEPTED, Json(serde_json::json!({"stopping": true}))).into_response())
+    if body.watch {
+        return Ok(watch(control));
+    }
+    Ok((StatusCode::ACCEPTED, Json(json!({"stopping": true}))).into_response())
+}
+
+/// An event a second with what is open beside this connection, the first at once.
+fn watch(control: Control) -> Response {
+    let ticks = tokio::time::interval(Duration::from_secs(1));
+    let told = stream::unfold((control, ticks, true), |(control, mut ticks, more)| async move {
+        if !more {
+            return None;
+        }
+        tokio::select! {
+            biased;
+            () = control.0.shutdown.hard.cancelled() => return None,
+            _ = ticks.tick() => {}
+        }
+        let turns = control.app().running_turns();
+        let connections = control.0.open.connections().saturating_sub(1);
+        let open = event("open", &json!({"turns": turns, "connections": connections}));
+        Some((open, (control, ticks, turns + connections > 0)))
+    });
+    events(told.boxed())
 }
 
 /// The description needs no credential: it tells nothing that the source does not.
