@@ -215,12 +215,7 @@ impl Sessions<'_> {
     }
 
     /// Deletes any session of the tenant: for those who administer.
-    pub async fn delete_any(
-        &self,
-        caller: &Caller,
-        session: SessionId,
-        once: Option<RequestOnce<'_>>,
-    ) -> Result<()> {
+    pub async fn delete_any(&self, caller: &Caller, session: SessionId, once: Option<RequestOnce<'_>>) -> Result<()> {
         caller.may_administer()?;
         let key = once.map(|once| once.key(self.0, caller));
         self.remove(caller, session, key.as_ref()).await

@@ -138,11 +138,9 @@ async fn nothing_that_is_secret_is_logged_though_everything_is() {
     let folder = tempfile::tempdir().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}/v1", listener.local_addr().unwrap());
-    let model = tokio::spawn(model(listener));
     let path = folder.path().to_owned();
     let (mut child, ready) = tokio::task::spawn_blocking(move || dev(&path, &base)).await.unwrap();
-    let secrets = use_it(&ready).await;
-    model.await.unwrap();
+    let (secrets, ()) = tokio::join!(use_it(&ready), model(listener));
     assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
     assert!(child.wait().unwrap().success());
     let mut log = String::new();
