@@ -1,7 +1,9 @@
 //! Builds the application and its routes from the configuration, in one place.
 
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use sederunt_core::agent::WhenBusy;
@@ -63,9 +65,19 @@ pub async fn app(config: &Config, ground: &Ground, metrics: &Metrics) -> Result<
         walk_window: limits.walk_window,
     };
     // The lock on the data directory proves that no other process serves from it.
-    App::start(ports, settings, true)
-        .await
-        .map_err(|e| Fault::unreachable("the application cannot start", chain(&e), "see the log"))
+    let started = tokio::select! {
+        started = App::start(ports, settings, true) => started,
+        never = tell_of_recovery() => match never {},
+    };
+    started.map_err(|e| Fault::unreachable("the application cannot start", chain(&e), "see the log"))
+}
+
+/// Says once a second that a start takes its time, for as long as it is polled.
+async fn tell_of_recovery() -> Infallible {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        tracing::info!("starting: recovering what the last process left");
+    }
 }
 
 /// The data directory that a store's URL names.

@@ -1,6 +1,8 @@
 //! How commands speak to a running server: over its control API, as whoever the token names. Every refusal comes back as
 //! a [`Fault`] in three parts.
 
+use std::convert::Infallible;
+use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -121,12 +123,27 @@ impl Client {
         body: Option<Value>,
     ) -> Result<Value, Fault> {
         let request = self.request(method, path, query, body).timeout(PATIENCE);
-        let response = self.send(what, request).await?;
-        let bytes = self.read(what, response).await?;
+        let answer = async { self.read(what, self.send(what, request).await?).await };
+        let bytes = tokio::select! {
+            answer = answer => answer?,
+            never = self.tell_of_waiting() => match never {},
+        };
         if bytes.is_empty() {
             return Ok(Value::Null);
         }
         serde_json::from_slice(&bytes).map_err(|e| self.not_ours(what, e))
+    }
+
+    /// Says once a second at a terminal that the server has not answered, for as long as it is polled.
+    async fn tell_of_waiting(&self) -> Infallible {
+        for second in 1_u64.. {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            if std::io::stderr().is_terminal() {
+                // Nobody is left to be told that nobody can be told.
+                _ = writeln!(std::io::stderr(), "waiting for {}: {second} s", self.target.server);
+            }
+        }
+        std::future::pending().await
     }
 
     /// Sends something and returns the answer as it comes; it may take as long as it takes.
