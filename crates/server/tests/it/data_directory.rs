@@ -14,7 +14,9 @@ fn refused(command: &str, data: &Path, parent: &Path) -> String {
     let mut run = Command::new(env!("CARGO_BIN_EXE_sederunt"));
     match command {
         "dev" => run.args(["dev", "--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--data"]).arg(data),
-        other => run.args([other, "--set"]).arg(format!("store.url=sqlite:{}", data.display())),
+        other => run
+            .args([other, "--set", "http.listen=127.0.0.1:0", "--set", "node.internal=", "--set"])
+            .arg(format!("store.url=sqlite:{}", data.display())),
     };
     let done = run.current_dir(parent).output().unwrap();
     let said = String::from_utf8(done.stderr).unwrap();
