@@ -155,6 +155,7 @@ impl Chat {
         };
         let mut events = Events::new(response);
         let mut turn = String::new();
+        let mut mid_line = false;
         loop {
             let event = tokio::select! {
                 event = events.next() => event,
@@ -173,11 +174,11 @@ impl Chat {
             match name.as_str() {
                 "turn" => turn = data["id"].as_str().unwrap_or_default().to_owned(),
                 _ if data["type"] == "end" => answer.ending = data["ending"].clone(),
-                _ if !self.json => show(&data),
+                _ if !self.json => show(&data, &mut mid_line),
                 _ => {}
             }
         }
-        if !self.json {
+        if !self.json && mid_line {
             say("");
         }
         Ok(answer)
@@ -214,17 +215,29 @@ impl Chat {
     }
 }
 
-/// Prints a part: the answer's text as it is, everything else in brackets.
-fn show(part: &Value) {
-    match part["type"].as_str() {
-        Some("text") => write(&printable(part["delta"].as_str().unwrap_or_default())),
-        Some("tool_call") => write(&format!("[{} {}]\n", part["tool"].as_str().unwrap_or("tool"), part["arguments"])),
-        Some("tool_result") => write(&format!("[= {}]\n", printable(&part["output"].to_string()))),
-        Some("parameter_update") => {
-            write(&format!("[{} is now {}]\n", part["name"].as_str().unwrap_or_default(), part["value"]["value"]));
+/// Prints a part: the answer's text as it is, everything else in brackets on a line of its own. `mid_line` is whether the
+/// text so far has left a line open.
+fn show(part: &Value, mid_line: &mut bool) {
+    let aside = match part["type"].as_str() {
+        Some("text") => {
+            let text = printable(part["delta"].as_str().unwrap_or_default());
+            if !text.is_empty() {
+                *mid_line = !text.ends_with('\n');
+            }
+            return write(&text);
         }
-        _ => {}
-    }
+        Some("tool_call") => format!("[{} {}]", part["tool"].as_str().unwrap_or("tool"), part["arguments"]),
+        Some("tool_result") => match part["error"].as_str() {
+            Some(error) => format!("[! {}]", printable(error)),
+            None => format!("[= {}]", printable(&part["output"].to_string())),
+        },
+        Some("parameter_update") => {
+            format!("[{} is now {}]", part["name"].as_str().unwrap_or_default(), part["value"]["value"])
+        }
+        _ => return,
+    };
+    let first = if std::mem::take(mid_line) { "\n" } else { "" };
+    write(&format!("{first}{aside}\n"));
 }
 
 /// Writes without a line's end. A reader that went away is no reason to fail.
