@@ -59,6 +59,7 @@ pub(super) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> 
     }
     let lock = hold(path)?;
     inspect(&file)?;
+    make_private(&file).map_err(|error| of_io(path, error))?;
     let connection = write_to(&file, options).map_err(|error| of_sqlite(&file, error))?;
     Ok(Opened { file, connection, lock })
 }
@@ -93,6 +94,16 @@ fn make_directory(path: &Path) -> Result<(), OpenError> {
         ErrorKind::NotFound => OpenError::MissingParent { path: path.to_owned() },
         _ => of_io(path, error),
     })
+}
+
+/// Makes the database's file, where there is none, for this user's eyes only. SQLite would make it for everyone's, and
+/// gives the files beside it the rights of this one.
+fn make_private(file: &Path) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file).map(drop)
 }
 
 /// Locks the directory. The system lets go of the lock when the process ends, however it ends.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use sederunt_core::error::Error;
+use sederunt_core::store::SystemStore as _;
 use sederunt_store::{OpenError, Options, SqlStore, Sqlite};
 
 use crate::world::{World, at};
@@ -148,4 +149,19 @@ fn a_missing_parent_is_told() {
 fn a_directory_that_cannot_be_written_is_told() {
     // A place where even root may make no files.
     assert!(matches!(open(Path::new("/sys/fs")).unwrap_err(), OpenError::ReadOnly { .. }));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_else_can_read_what_is_kept() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let store = Sqlite::open(folder.path(), Options::default()).unwrap();
+    store.ping().await.unwrap();
+    for file in std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap) {
+        let name = file.file_name();
+        if name.to_string_lossy().starts_with("sederunt.db") {
+            assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0, "{name:?}");
+        }
+    }
 }
