@@ -1,14 +1,14 @@
 //! Agents: `GET /agents/{agentRid}` and `GET /agents/allSessions`.
 
 use sederunt_core::agent::{Label, VersionRef};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
 use crate::asked::Asked;
 use crate::error::{Failure, Refusal};
 use crate::exchange;
 use crate::operation::Answer;
 use crate::rid::agent_rid;
-use crate::{paging, sessions};
+use crate::{answer, paging, sessions};
 
 /// `Agent`: the version asked for, else the latest published one.
 pub(crate) async fn get(asked: Asked) -> Answer {
@@ -29,7 +29,7 @@ pub(crate) async fn get(asked: Asked) -> Answer {
         metadata["inputPlaceholder"] = placeholder.as_str().into();
     }
     let parameters = definition.parameters.iter().map(|(name, p)| (name.clone(), exchange::parameter(p)));
-    Ok(json_answer(&json!({
+    Ok(answer::json(&json!({
         "rid": agent_rid(agent.id),
         "version": version.label,
         "metadata": metadata,
@@ -49,11 +49,4 @@ pub(crate) async fn all_sessions(asked: Asked) -> Answer {
 /// A version as the path, query or body writes it.
 pub(crate) fn version_string(text: &str) -> Result<Label, Failure> {
     text.parse().map_err(|_| Refusal::AgentVersion(text.to_owned()).into())
-}
-
-/// 200 with JSON.
-pub(crate) fn json_answer(value: &Value) -> axum::response::Response {
-    let mut response = axum::response::Response::new(axum::body::Body::from(value.to_string()));
-    response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
-    response
 }

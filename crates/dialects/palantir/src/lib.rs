@@ -8,6 +8,7 @@
 #![warn(missing_docs)]
 
 mod agents;
+mod answer;
 mod asked;
 mod error;
 mod exchange;

@@ -3,10 +3,10 @@
 use sederunt_core::agent::{AgentVersion, VersionRef};
 use serde_json::{Value, json};
 
-use crate::agents::{json_answer, version_string};
+use crate::agents::version_string;
 use crate::asked::Asked;
 use crate::operation::Answer;
-use crate::paging;
+use crate::{answer, paging};
 
 /// `ListAgentVersionsResponse`: saved and published alike, newest first.
 pub(crate) async fn list(asked: Asked) -> Answer {
@@ -23,7 +23,7 @@ pub(crate) async fn list(asked: Asked) -> Answer {
     if let Some(token) = paging::token(&asked, &list, next.as_ref())? {
         body["nextPageToken"] = token.into();
     }
-    Ok(json_answer(&body))
+    Ok(answer::json(&body))
 }
 
 /// `AgentVersion`.
@@ -32,7 +32,7 @@ pub(crate) async fn get(asked: Asked) -> Answer {
     let agent = asked.app().agents().read(&asked.caller, id).await?;
     let label = version_string(asked.rest.as_deref().unwrap_or_default())?;
     let found = asked.app().agents().version(&agent, VersionRef::Label(label)).await?;
-    Ok(json_answer(&version(&found)))
+    Ok(answer::json(&version(&found)))
 }
 
 /// The first key is named `string`, as the vendor names it.

@@ -3,11 +3,10 @@
 use sederunt_core::turn::CancelOutcome;
 use serde_json::json;
 
-use super::json_value;
 use crate::asked::Asked;
 use crate::error::Refusal;
 use crate::operation::Answer;
-use crate::{exchange, rid};
+use crate::{answer, exchange, rid};
 
 /// Cancels the stream with this `messageId`: with a `response` the exchange is kept with that text, without one it is
 /// dropped. The stream itself goes on until the model is done or the client closes it; the session is free at once.
@@ -22,5 +21,5 @@ pub(crate) async fn cancel(asked: Asked) -> Answer {
     let outcome = response.map_or(CancelOutcome::Drop, |text| CancelOutcome::Replace { text });
     let tag = message.to_string();
     let record = asked.app().turns().cancel(&asked.caller, agent, session, &tag, outcome, true).await?;
-    Ok(json_value(&if kept { json!({"result": exchange::result(&record)}) } else { json!({}) }))
+    Ok(answer::json(&if kept { json!({"result": exchange::result(&record)}) } else { json!({}) }))
 }

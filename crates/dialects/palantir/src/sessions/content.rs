@@ -2,18 +2,17 @@
 
 use serde_json::json;
 
-use super::json_value;
 use crate::asked::Asked;
 use crate::error::Refusal;
 use crate::operation::Answer;
-use crate::{exchange, rid};
+use crate::{answer, exchange, rid};
 
 /// The finished exchanges, oldest first; one in progress does not show.
 pub(crate) async fn content(asked: Asked) -> Answer {
     let (agent, session) = asked.session().await?;
     let session = asked.app().sessions().get(&asked.caller, agent, session).await?;
     let record = asked.app().sessions().record(&session).await?;
-    Ok(json_value(&json!({"exchanges": record.iter().map(exchange::exchange).collect::<Vec<_>>()})))
+    Ok(answer::json(&json!({"exchanges": record.iter().map(exchange::exchange).collect::<Vec<_>>()})))
 }
 
 /// How an exchange came about, also while it runs, and also of one that failed.
@@ -21,5 +20,5 @@ pub(crate) async fn trace(asked: Asked) -> Answer {
     let id = asked.rest.as_deref().and_then(rid::uuid).ok_or(Refusal::argument("sessionTraceId"))?;
     let (agent, session) = asked.session().await?;
     let traced = asked.app().turns().traced(&asked.caller, agent, session, &id.to_string()).await?;
-    Ok(json_value(&exchange::trace(&traced)))
+    Ok(answer::json(&exchange::trace(&traced)))
 }

@@ -18,7 +18,7 @@ use sederunt_core::turn::{Ending, NewTurn, OnDisconnect, OnFailure, TurnState};
 use sederunt_web::{Broken, stream_body};
 use uuid::Uuid;
 
-use super::json_value;
+use crate::answer;
 use crate::asked::Asked;
 use crate::error::{Failure, Refusal};
 use crate::exchange;
@@ -40,7 +40,7 @@ pub(super) struct Input {
 pub(crate) async fn blocking_continue(asked: Asked) -> Answer {
     let started = start(&asked, false).await?;
     let record = asked.app().turns().outcome(&started).await?;
-    Ok(json_value(&exchange::result(came_out(&record)?)))
+    Ok(answer::json(&exchange::result(came_out(&record)?)))
 }
 
 /// Runs an exchange and streams its text.

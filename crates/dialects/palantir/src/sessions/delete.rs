@@ -1,6 +1,6 @@
 //! `DELETE /agents/{agentRid}/sessions/{sessionRid}` → 204.
 
-use super::no_content;
+use crate::answer;
 use crate::asked::Asked;
 use crate::operation::Answer;
 
@@ -9,5 +9,5 @@ pub(crate) async fn delete(asked: Asked) -> Answer {
     let (agent, session) = asked.session().await?;
     let once = asked.once()?;
     asked.app().sessions().delete(&asked.caller, agent, session, once).await?;
-    Ok(no_content())
+    Ok(answer::no_content())
 }

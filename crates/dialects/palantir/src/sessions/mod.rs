@@ -22,12 +22,11 @@ pub(crate) use update_title::update_title;
 
 use std::fmt::Write;
 
-use axum::response::Response;
 use sederunt_core::Error;
 use sederunt_core::page::{Page, Walk};
 use sederunt_core::session::{Session, TITLE_MAX, cut};
 
-use crate::agents::json_answer;
+use crate::answer::json_text;
 use crate::asked::Asked;
 use crate::error::Failure;
 use crate::operation::Answer;
@@ -88,20 +87,4 @@ pub(crate) async fn page(asked: &Asked, list: &str, page: Page<Session, Walk>) -
     }
     text.push('}');
     Ok(json_text(text))
-}
-
-fn json_text(text: String) -> Response {
-    let mut response = Response::new(axum::body::Body::from(text));
-    response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
-    response
-}
-
-/// 204: done, nothing to say. The TypeScript SDK fails on a 200 without a body.
-pub(crate) fn no_content() -> Response {
-    sederunt_web::status_only(http::StatusCode::NO_CONTENT)
-}
-
-/// 200 with JSON.
-pub(crate) fn json_value(value: &serde_json::Value) -> Response {
-    json_answer(value)
 }

@@ -1,7 +1,7 @@
 //! `PUT …/ragContext` → 200 `AgentSessionRagContextResponse`.
 
 use super::continued::{Input, new_turn};
-use super::json_value;
+use crate::answer;
 use crate::asked::Asked;
 use crate::exchange;
 use crate::operation::Answer;
@@ -15,5 +15,5 @@ pub(crate) async fn rag_context(asked: Asked) -> Answer {
     let (agent, session) = asked.session().await?;
     let new = new_turn(&asked, Input { text, parameters, ..Input::default() });
     let found = asked.app().turns().retrieve(&asked.caller, agent, session, new).await?;
-    Ok(json_value(&exchange::contexts(&found)))
+    Ok(answer::json(&exchange::contexts(&found)))
 }

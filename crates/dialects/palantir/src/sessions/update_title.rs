@@ -2,7 +2,7 @@
 
 use sederunt_core::session::{SessionPatch, TITLE_MAX, cut};
 
-use super::no_content;
+use crate::answer;
 use crate::asked::Asked;
 use crate::operation::Answer;
 
@@ -14,5 +14,5 @@ pub(crate) async fn update_title(asked: Asked) -> Answer {
     let (agent, session) = asked.session().await?;
     let patch = SessionPatch { title: Some(Some(cut(&title, TITLE_MAX).to_owned())), ..SessionPatch::default() };
     asked.app().sessions().update(&asked.caller, agent, session, patch, true).await?;
-    Ok(no_content())
+    Ok(answer::no_content())
 }
