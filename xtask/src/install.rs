@@ -17,10 +17,10 @@ pub fn rust_tests() -> Vec<String> {
     words.iter().map(|&word| word.to_owned()).collect()
 }
 
-/// A virtual environment under `target/sdk` with what `requirements-<version>.txt` locks.
-pub fn python(version: &str) -> Result<bool> {
-    let requirements = format!("tests/conformance/palantir/requirements-{version}.txt");
-    let home = format!("target/sdk/python-{version}");
+/// A virtual environment under `target/sdk` with what a dialect's `requirements-<version>.txt` locks.
+pub fn python(dialect: &str, version: &str) -> Result<bool> {
+    let requirements = format!("tests/conformance/{dialect}/requirements-{version}.txt");
+    let home = format!("target/sdk/{dialect}-{version}");
     once(Path::new(&home), &fs::read_to_string(&requirements)?, || {
         let pip = format!("{home}/bin/pip");
         Ok(succeeds("python3", &["-m", "venv", "--clear", &home])?

@@ -46,7 +46,7 @@ fn dispatch() -> Result<bool> {
         }
         ("guard", []) => guard::run(),
         ("commands", []) => commands::run(),
-        ("install-python", [version]) => install::python(version),
+        ("install-python", [dialect, version]) => install::python(dialect, version),
         ("install-typescript", []) => install::typescript(),
         ("crash" | "bench", arguments) => {
             let program = format!("sederunt-{command}");
