@@ -1,27 +1,19 @@
-"""Short words for what most tests of this dialect do, and raw requests for what SDKs will not send."""
+"""Short words for what most tests of the Palantir dialect do."""
 
-import http.client
-import json
-import ssl
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from typing import Any
 
 from foundry_sdk import Config, FoundryClient, UserTokenAuth
 from sederunt import SCHEME, Server
-
-WAIT = 15.0
-"""Seconds after which something that should happen counts as not happening."""
+from wire import WAIT, Answer, send
+from wire import connect as connect
+from wire import until as until
 
 NO_AGENT = "ri.aip-agents..agent.00000000-0000-7000-8000-000000000000"
 NO_SESSION = "ri.aip-agents..session.00000000-0000-7000-8000-000000000000"
 PREFIX = "/api/v2/aipAgents"
-
-T = TypeVar("T")
 
 
 def config(**more: Any) -> Config:
@@ -70,26 +62,8 @@ def first(chunks: Iterator[str], whole: str) -> str:
     return chunk
 
 
-def until(condition: Callable[[], T], what: str) -> T:
-    """Waits for something that another request brings about; its value once it is true."""
-    deadline = time.monotonic() + WAIT
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"waited {WAIT} s for: {what}"
-        time.sleep(0.02)
-    return value
-
-
-@dataclass
-class Reply:
-    """An answer as it was on the wire."""
-
-    status: int
-    headers: http.client.HTTPMessage
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
+class Reply(Answer):
+    """An answer of the dialect."""
 
     def error(self, status: int, code: str, name: str) -> dict[str, Any]:
         """Checks that this is exactly that error; its parameters."""
@@ -101,42 +75,7 @@ class Reply:
         return self.json["parameters"]
 
 
-def connect(server: Server) -> http.client.HTTPConnection:
-    address = urlsplit(server.url)
-    if SCHEME == "https":
-        context = ssl.create_default_context(cafile=server.ready["ca"])
-        return http.client.HTTPSConnection(address.hostname, address.port, timeout=WAIT, context=context)
-    return http.client.HTTPConnection(address.hostname, address.port, timeout=WAIT)
-
-
-def request(
-    server: Server,
-    method: str,
-    path: str,
-    body: Any = None,
-    *,
-    token: str | None = "alice",
-    headers: dict[str, str] | list[tuple[str, str]] = (),
-) -> Reply:
-    """One raw request below the API's prefix (a path that begins with `//` is taken from the root). A body that is not
-    bytes is sent as JSON; `token` names a user."""
-    connection = connect(server)
-    try:
-        connection.putrequest(method, path[1:] if path.startswith("//") else PREFIX + path)
-        pairs = list(headers.items()) if isinstance(headers, dict) else list(headers)
-        named = {name.lower() for name, _ in pairs}
-        if token is not None and "authorization" not in named:
-            pairs.append(("Authorization", f"Bearer {server.token(token)}"))
-        if body is not None:
-            if not isinstance(body, bytes):
-                body = json.dumps(body).encode()
-                if "content-type" not in named:
-                    pairs.append(("Content-Type", "application/json"))
-            pairs.append(("Content-Length", str(len(body))))
-        for name, value in pairs:
-            connection.putheader(name, value)
-        connection.endheaders(body)
-        answer = connection.getresponse()
-        return Reply(answer.status, answer.headers, answer.read())
-    finally:
-        connection.close()
+def request(server: Server, method: str, path: str, body: Any = None, **more: Any) -> Reply:
+    """One raw request below the API's prefix; a path that begins with `//` is taken from the root."""
+    answer = send(server, method, path[1:] if path.startswith("//") else PREFIX + path, body, **more)
+    return Reply(answer.status, answer.headers, answer.body)
