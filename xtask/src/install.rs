@@ -28,12 +28,12 @@ pub fn python(dialect: &str, version: &str) -> Result<bool> {
     })
 }
 
-/// The packages of `package-lock.json`, beside the tests that import them.
-pub fn typescript() -> Result<bool> {
-    let folder = "tests/conformance/palantir/typescript";
+/// The packages of a `package-lock.json`, beside the tests that import them: `suite` is their folder below the suites.
+pub fn node(suite: &str) -> Result<bool> {
+    let folder = format!("tests/conformance/{suite}");
     let lock = fs::read_to_string(format!("{folder}/package-lock.json"))?;
-    once(&Path::new(folder).join("node_modules"), &lock, || {
-        succeeds("npm", &["ci", "--no-audit", "--no-fund", "--prefix", folder])
+    once(&Path::new(&folder).join("node_modules"), &lock, || {
+        succeeds("npm", &["ci", "--no-audit", "--no-fund", "--prefix", &folder])
     })
 }
 

@@ -47,7 +47,7 @@ fn dispatch() -> Result<bool> {
         ("guard", []) => guard::run(),
         ("commands", []) => commands::run(),
         ("install-python", [dialect, version]) => install::python(dialect, version),
-        ("install-typescript", []) => install::typescript(),
+        ("install-node", [suite]) => install::node(suite),
         ("crash" | "bench", arguments) => {
             let program = format!("sederunt-{command}");
             // The program starts the server that lies beside it, so both are built.
