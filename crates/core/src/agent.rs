@@ -153,9 +153,16 @@ pub struct Definition {
     /// Named values that a turn may bring and change.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub parameters: BTreeMap<String, Parameter>,
-    /// Which configured model answers; the default model if absent.
+    /// Which configured model answers; if absent, the one that the configuration's rules choose by `wants`, else the
+    /// default model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// What the agent's maker wanted to be served by, where that is not a name of ours.
+    #[serde(skip_serializing_if = "Wants::is_empty")]
+    pub wants: Wants,
+    /// How the model shall answer.
+    #[serde(skip_serializing_if = "ModelOptions::is_empty")]
+    pub options: ModelOptions,
     /// Tools that the model may call.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<ToolDefinition>,
@@ -170,6 +177,107 @@ pub struct Definition {
     /// What dialects keep.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub extra: Opaque,
+}
+
+/// What an agent's maker wanted to be served by: names that rules of the configuration turn into a model.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Wants {
+    /// A model's name elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// A container image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+}
+
+impl Wants {
+    /// Whether nothing is wanted.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// How a model shall answer. What is absent is left to the model.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelOptions {
+    /// From 0 to 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// From 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f64>,
+    /// The most tokens of one answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_output_tokens: Option<u64>,
+    /// How hard it shall think: a word that the model knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning_effort: Option<String>,
+    /// Whether it must, may or must not call tools.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_choice: Option<ToolChoice>,
+    /// Whether it may call several tools at the same point.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parallel_tool_calls: Option<bool>,
+    /// The form of its answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<AnswerFormat>,
+}
+
+impl ModelOptions {
+    /// Whether all is left to the model.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// These, and where one is absent, the other's.
+    pub fn or(self, other: &Self) -> Self {
+        Self {
+            temperature: self.temperature.or(other.temperature),
+            top_p: self.top_p.or(other.top_p),
+            max_output_tokens: self.max_output_tokens.or(other.max_output_tokens),
+            reasoning_effort: self.reasoning_effort.or_else(|| other.reasoning_effort.clone()),
+            tool_choice: self.tool_choice.or_else(|| other.tool_choice.clone()),
+            parallel_tool_calls: self.parallel_tool_calls.or(other.parallel_tool_calls),
+            format: self.format.or_else(|| other.format.clone()),
+        }
+    }
+}
+
+/// Whether a model must, may or must not call tools.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolChoice {
+    /// As it likes.
+    Auto,
+    /// None.
+    None,
+    /// At least one.
+    Required,
+    /// This one.
+    Tool(String),
+}
+
+/// The form of an answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum AnswerFormat {
+    /// Free text.
+    Text,
+    /// Any JSON object.
+    JsonObject,
+    /// JSON that a schema accepts. The engine holds the answer back until it is checked; one that fails is asked for
+    /// once more, then the turn fails as [`WrongForm`](crate::error::FaultKind::WrongForm).
+    JsonSchema {
+        /// What the form is called.
+        name: String,
+        /// The JSON Schema.
+        schema: Value,
+        /// Whether the model is held to it while it writes, where it can be.
+        #[serde(default)]
+        strict: bool,
+    },
 }
 
 /// What one turn may use.

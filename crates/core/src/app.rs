@@ -1,6 +1,7 @@
 //! [`App`]: the ports and the settings, built in one place and cheap to clone.
 
 mod agents;
+mod conversations;
 mod sessions;
 mod turns;
 
@@ -11,9 +12,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use agents::{Agents, NewAgent, Save};
-pub use sessions::{RequestOnce, Sessions};
-pub use turns::{Traced, Turns};
+pub use agents::{Agents, NewAgent, NewVersion, Save};
+pub use conversations::Conversations;
+pub use sessions::{RequestOnce, Seat, Sessions};
+pub use turns::{Found, Place, Sitting, Traced, Turns};
 
 use crate::clock::{Clock, Time, Timer};
 use crate::engine::Engine;
@@ -175,6 +177,11 @@ impl App {
     /// Turns.
     pub fn turns(&self) -> Turns<'_> {
         Turns(self)
+    }
+
+    /// Conversations.
+    pub fn conversations(&self) -> Conversations<'_> {
+        Conversations(self)
     }
 
     /// Tokens and the applications they are issued to.

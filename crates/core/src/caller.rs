@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error as ThisError;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::id::{AgentId, ClientId, TenantId, UserId};
 
 /// Who asks: the result of authentication, and the first argument of every operation.
@@ -20,6 +20,11 @@ pub struct Caller {
     /// The scope of an application's token, in the words of the dialect that issued it; `None` if only the grants
     /// limit it, as with a person's own token.
     pub scope: Option<String>,
+    /// Whether the credential is good in every tenant: a development user's.
+    pub every_tenant: bool,
+    /// Whether what the end users behind this user own counts as the user's too. A dialect whose vendor lets one
+    /// credential act for many end users says so.
+    pub end_users: bool,
 }
 
 /// What a grant allows.
@@ -175,6 +180,27 @@ impl FromIterator<Grant> for Grants {
 }
 
 impl Caller {
+    /// The same caller in this tenant. `NotFound(Tenant)` if the credential is not good there.
+    pub fn in_tenant(&self, tenant: &TenantId) -> Result<Self> {
+        if self.every_tenant || self.tenant == *tenant {
+            Ok(Self { tenant: tenant.clone(), ..self.clone() })
+        } else {
+            Err(Error::not_found(Kind::Tenant, tenant))
+        }
+    }
+
+    /// The caller who acts for an end user of theirs: what that one makes is theirs alone.
+    pub fn for_end_user(&self, name: &str) -> Self {
+        Self { user: self.user.behind(name), end_users: false, ..self.clone() }
+    }
+
+    /// Whether what `owner` owns, with this agent if with any, is the caller's to see.
+    pub fn sees(&self, owner: &UserId, agent: Option<AgentId>) -> bool {
+        *owner == self.user
+            || (self.end_users && owner.is_behind(&self.user))
+            || agent.map_or_else(|| self.grants.everywhere(Action::SeeAll), |agent| self.sees_all_of(agent))
+    }
+
     /// Refuses unless the action is granted on some agent.
     pub fn may(&self, action: Action) -> Result<()> {
         if self.grants.somewhere(action) { Ok(()) } else { Err(Error::Forbidden { action, elsewhere: false }) }

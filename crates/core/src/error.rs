@@ -75,6 +75,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ThisError)]
 #[expect(missing_docs, reason = "each is the thing it names")]
 pub enum Kind {
+    #[error("tenant")]
+    Tenant,
     #[error("agent")]
     Agent,
     #[error("version")]
@@ -215,6 +217,9 @@ pub enum FaultKind {
     /// No such model is configured.
     #[error("the model is not configured")]
     UnknownModel,
+    /// The answer is not of the form that was asked for, nor was it when the model was told so.
+    #[error("the answer does not have the form that was asked for")]
+    WrongForm,
     /// Anything else.
     #[error("the model failed")]
     Failed,

@@ -5,6 +5,8 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -114,6 +116,26 @@ text_id!(
     ClientId
 );
 
+impl UserId {
+    /// Between a user and the end user whom they act for. No user that a credential speaks for has it in their name.
+    pub const BEHIND: char = '/';
+
+    /// The end user of this name behind this user: somebody whom only this user knows.
+    pub fn behind(&self, end_user: &str) -> Self {
+        Self(format!("{}{}{end_user}", self.0, Self::BEHIND))
+    }
+
+    /// The user whom an end user is behind; any other user themselves.
+    pub fn base(&self) -> &str {
+        self.0.split(Self::BEHIND).next().unwrap_or(&self.0)
+    }
+
+    /// Whether this is an end user behind `user`.
+    pub fn is_behind(&self, user: &Self) -> bool {
+        self.0.strip_prefix(&user.0).is_some_and(|rest| rest.starts_with(Self::BEHIND))
+    }
+}
+
 impl ClientId {
     /// The client of every personal token: what one person makes with any of their tokens counts as made by one client.
     pub fn personal() -> Self {
@@ -184,22 +206,30 @@ pub trait Chance: Send + Sync + fmt::Debug {
 
 /// Makes ids from the time and the source of chance.
 #[derive(Clone, Debug)]
-pub struct Ids(std::sync::Arc<dyn Chance>);
+pub struct Ids {
+    chance: Arc<dyn Chance>,
+    /// The time of the last id, in units of the 4096th part of a millisecond.
+    last: Arc<AtomicU64>,
+}
 
 impl Ids {
     /// Ids drawn from `chance`.
-    pub fn new(chance: std::sync::Arc<dyn Chance>) -> Self {
-        Self(chance)
+    pub fn new(chance: Arc<dyn Chance>) -> Self {
+        Self { chance, last: Arc::default() }
     }
 
-    /// A UUIDv7: milliseconds of `now`, then the fraction of the millisecond in 12 bits, then 62 random bits. Ids made
-    /// in one process a quarter of a microsecond apart sort by time.
+    /// A UUIDv7: milliseconds of `now`, then the fraction of the millisecond in 12 bits, then 62 random bits. Ids of one
+    /// process sort in the order in which they were made: where the clock stands still, or was set back, the next id's
+    /// time is the last one's and a quarter of a microsecond.
     pub fn uuid(&self, now: Time) -> Uuid {
         let nanos = now.nanos().max(0) as u64;
-        let millis = nanos / 1_000_000;
-        let fraction = ((nanos % 1_000_000) << 12) / 1_000_000;
+        let now = ((nanos / 1_000_000) << 12) | (((nanos % 1_000_000) << 12) / 1_000_000);
+        let after = |last: u64| Some(now.max(last + 1));
+        let last = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, after).unwrap_or_default();
+        let tick = now.max(last + 1);
+        let (millis, fraction) = (tick >> 12, tick & 0xfff);
         let mut random = [0u8; 8];
-        self.0.fill(&mut random);
+        self.chance.fill(&mut random);
         let high = (millis << 16) | 0x7000 | fraction;
         let low = (u64::from_be_bytes(random) & 0x3fff_ffff_ffff_ffff) | 0x8000_0000_0000_0000;
         Uuid::from_u64_pair(high, low)
@@ -208,7 +238,7 @@ impl Ids {
     /// A UUIDv4, for what must not tell its time: error instance ids, request ids.
     pub fn random_uuid(&self) -> Uuid {
         let mut bytes = [0u8; 16];
-        self.0.fill(&mut bytes);
+        self.chance.fill(&mut bytes);
         bytes[6] = (bytes[6] & 0x0f) | 0x40;
         bytes[8] = (bytes[8] & 0x3f) | 0x80;
         Uuid::from_bytes(bytes)
@@ -217,8 +247,16 @@ impl Ids {
     /// 256 random bits.
     pub fn secret(&self) -> [u8; 32] {
         let mut bytes = [0u8; 32];
-        self.0.fill(&mut bytes);
+        self.chance.fill(&mut bytes);
         bytes
+    }
+
+    /// A number from 0 up to but not `n`, each as likely as the others; 0 if `n` is 0.
+    pub fn below(&self, n: u32) -> u32 {
+        let mut bytes = [0u8; 8];
+        self.chance.fill(&mut bytes);
+        // Of 64 bits, no number below 2^32 is likelier by more than one part in 2^32.
+        (u64::from_be_bytes(bytes) % u64::from(n.max(1))) as u32
     }
 }
 
@@ -258,7 +296,13 @@ impl Chance for SeededChance {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
+
+    #[test]
+    fn ids_sort_as_they_were_made_where_the_clock_stands_or_goes_back() {
+        let ids = Ids::new(Arc::new(SystemChance));
+        let made: Vec<_> = [9, 9, 9, 3, 1, 9].map(|s| ids.uuid(Time::from_nanos(s * 1_000_000_000))).into();
+        assert!(made.is_sorted_by(|a, b| a < b), "{made:?}");
+    }
 
     #[test]
     fn ids_sort_by_the_time_they_were_made_at() {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::agent::ParameterValue;
+use crate::agent::{Opaque, ParameterValue};
 use crate::clock::Time;
 use crate::id::{ItemId, SessionId, TenantId, TurnId};
 
@@ -26,6 +26,24 @@ pub struct Item {
     pub created: Time,
     /// What it says.
     pub body: ItemBody,
+    /// What dialects keep.
+    #[serde(default, skip_serializing_if = "Opaque::is_empty")]
+    pub extra: Opaque,
+}
+
+/// An item to be added to the record. Ids, times and numbers are given when it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewItem {
+    /// What it says.
+    pub body: ItemBody,
+    /// What the dialect keeps.
+    pub extra: Opaque,
+}
+
+impl From<ItemBody> for NewItem {
+    fn from(body: ItemBody) -> Self {
+        Self { body, extra: Opaque::new() }
+    }
 }
 
 /// What an item says.
@@ -37,8 +55,18 @@ pub enum ItemBody {
         /// The text.
         text: String,
     },
+    /// What the model is told besides, by whoever built what the user speaks to.
+    SystemMessage {
+        /// The text.
+        text: String,
+    },
     /// What the model answered.
     AgentMessage {
+        /// The text.
+        text: String,
+    },
+    /// What the model said in place of an answer that it will not give.
+    Refusal {
         /// The text.
         text: String,
     },
@@ -88,6 +116,16 @@ pub enum ItemBody {
         /// The value.
         value: Value,
     },
+}
+
+impl ItemBody {
+    /// The text, of a user's message.
+    pub fn user_text(&self) -> Option<&str> {
+        match self {
+            Self::UserMessage { text } => Some(text),
+            _ => None,
+        }
+    }
 }
 
 /// A piece of context.

@@ -87,6 +87,8 @@ impl Identity for Keyring {
             client: credential.client,
             grants: credential.grants,
             scope: credential.scope,
+            every_tenant: credential.kind == CredentialKind::Development,
+            end_users: false,
         });
         let mut known = self.known.lock().unwrap_or_else(|e| e.into_inner());
         // What was revoked after it was read would be good again for as long as it is remembered.

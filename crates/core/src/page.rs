@@ -19,6 +19,42 @@ pub struct Page<T, N> {
     pub next: Option<N>,
 }
 
+/// Which end of a list in the order of creation comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The oldest.
+    OldestFirst,
+    /// The newest.
+    NewestFirst,
+}
+
+/// A piece of a list whose order never changes, by the places of its entries. With `after`, the first entries behind that
+/// place; with `before` alone, the last ones ahead of it; with both, the first between them. In any case they come in
+/// the order asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slice<P> {
+    /// Which end comes first.
+    pub order: Order,
+    /// Only what follows this place, in that order.
+    pub after: Option<P>,
+    /// Only what precedes this place, in that order.
+    pub before: Option<P>,
+    /// The most entries.
+    pub limit: u32,
+}
+
+/// What a [`Slice`] held.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sliced<T> {
+    /// The entries.
+    pub items: Vec<T>,
+    /// Whether more of them lie on the far side: behind the last one, or, with `before` alone, ahead of the first.
+    pub more: bool,
+}
+
+/// A place in a list by time of creation: that time, then the id.
+pub type Created<Id> = (Time, Id);
+
 /// A place in the list of sessions by *most recently updated*: that list is ordered by update time descending, then by
 /// id descending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -27,6 +27,11 @@ pub enum PartBody {
         /// The text.
         delta: String,
     },
+    /// Some more of a refusal to answer.
+    Refusal {
+        /// The text.
+        delta: String,
+    },
     /// Some more thinking aloud.
     Reasoning {
         /// The text.
@@ -53,6 +58,11 @@ pub enum PartBody {
         /// To what.
         value: ParameterValue,
     },
+    /// A whole item that has no parts of its own, such as one that the core has no word for.
+    Item {
+        /// The item.
+        item: Box<ItemBody>,
+    },
     /// One model call was counted.
     Usage(Usage),
     /// The turn is over; nothing follows.
@@ -76,6 +86,11 @@ pub fn fold<'a>(parts: impl IntoIterator<Item = &'a PartBody>) -> Vec<ItemBody> 
                 Some(ItemBody::Reasoning { text }) => text.push_str(delta),
                 _ => items.push(ItemBody::Reasoning { text: delta.clone() }),
             },
+            PartBody::Refusal { delta } => match items.last_mut() {
+                Some(ItemBody::Refusal { text }) => text.push_str(delta),
+                _ => items.push(ItemBody::Refusal { text: delta.clone() }),
+            },
+            PartBody::Item { item } => items.push(item.as_ref().clone()),
             PartBody::Contexts { contexts } => items.push(ItemBody::Contexts { contexts: contexts.clone() }),
             PartBody::Steered { text } => items.push(ItemBody::UserMessage { text: text.clone() }),
             PartBody::ToolCall(call) => items.push(ItemBody::ToolCall(call.as_ref().clone())),
@@ -97,10 +112,10 @@ pub fn usage<'a>(parts: impl IntoIterator<Item = &'a PartBody>) -> Option<Usage>
     })
 }
 
-/// All of the answer's text in a run of parts.
+/// All of the answer's text in a run of parts, a refusal's included: it is what there is to read.
 pub fn text<'a>(parts: impl IntoIterator<Item = &'a PartBody>) -> String {
     let deltas = parts.into_iter().filter_map(|part| match part {
-        PartBody::Text { delta } => Some(delta.as_str()),
+        PartBody::Text { delta } | PartBody::Refusal { delta } => Some(delta.as_str()),
         _ => None,
     });
     deltas.collect()

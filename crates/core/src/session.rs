@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::agent::Opaque;
+use crate::caller::Caller;
 use crate::clock::Time;
 use crate::id::{AgentId, ClientId, Key, SessionId, TenantId, TurnId, UserId};
 
@@ -48,6 +49,16 @@ pub struct Session {
     pub accessed: Time,
     /// When its time is over; never if `None`. A running turn keeps it alive beyond that.
     pub expires: Option<Time>,
+    /// How long after its last activity it counts as idle; never if `None`.
+    #[serde(with = "nanos")]
+    pub idle_after: Option<Duration>,
+    /// Whether somebody put it to rest since its last activity.
+    pub asleep: bool,
+    /// When it last went idle, as far as that was written down: [`Session::rested`] knows the rest.
+    pub stopped: Option<Time>,
+    /// How long it can still be looked at once it has expired; not at all if `None`.
+    #[serde(with = "nanos")]
+    pub retention: Option<Duration>,
     /// How many turns of it are running.
     pub running: u32,
     /// How many kept message turns it has. A dialect that counts messages counts two for each.
@@ -66,10 +77,47 @@ impl Session {
         self.running > 0 || self.expires.is_none_or(|at| at > now)
     }
 
+    /// What it is at `now`.
+    pub fn status(&self, now: Time) -> SessionStatus {
+        if !self.is_live(now) {
+            SessionStatus::Expired
+        } else if self.running > 0 {
+            SessionStatus::Active
+        } else if self.asleep || self.idle_since().is_some_and(|since| since <= now) {
+            SessionStatus::Idle
+        } else {
+            SessionStatus::Active
+        }
+    }
+
+    /// When it last went idle, by rest or by time, as seen at `now`; `None` if it never has.
+    pub fn rested(&self, now: Time) -> Option<Time> {
+        if self.running > 0 || self.asleep {
+            return self.stopped;
+        }
+        self.idle_since().filter(|since| *since <= now).or(self.stopped)
+    }
+
+    /// When it goes idle if nothing happens.
+    fn idle_since(&self) -> Option<Time> {
+        self.idle_after.map(|after| self.accessed.plus(after))
+    }
+
     /// The title as people see it: explicit, else automatic.
     pub fn shown_title(&self) -> Option<&str> {
         self.title.as_deref().or(self.auto_title.as_deref())
     }
+}
+
+/// What a session is at a moment. Derived, never stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionStatus {
+    /// In use, or used a short while ago.
+    Active,
+    /// At rest: put there, or not used for a while. The next use wakes it.
+    Idle,
+    /// Its time is over.
+    Expired,
 }
 
 /// A session to be made. The store fills nothing in: ids and times come with it.
@@ -87,6 +135,10 @@ pub struct NewSession {
     pub metadata: Map<String, Value>,
     /// How long it lives after its last turn; for ever if `None`.
     pub ttl: Option<Duration>,
+    /// How long after its last activity it counts as idle; never if absent.
+    pub idle_after: Option<Duration>,
+    /// How long it can still be looked at once it has expired.
+    pub retention: Option<Duration>,
     /// What the dialect keeps.
     pub extra: Opaque,
 }
@@ -102,13 +154,29 @@ pub struct SessionPatch {
     pub enabled: Option<bool>,
 }
 
+/// Whose things a list shows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Owner {
+    /// This user's.
+    pub user: UserId,
+    /// And those of the end users behind them.
+    pub end_users: bool,
+}
+
+impl Owner {
+    /// What the caller owns, with that of their end users where the caller counts it as theirs.
+    pub fn of(caller: &Caller) -> Self {
+        Self { user: caller.user.clone(), end_users: caller.end_users }
+    }
+}
+
 /// Which sessions a list shows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SessionFilter {
     /// The tenant.
     pub tenant: TenantId,
-    /// Only this user's; `None` only for callers who see all.
-    pub owner: Option<UserId>,
+    /// Only this owner's; `None` only for callers who see all.
+    pub owner: Option<Owner>,
     /// Only those that this client made.
     pub client: Option<ClientId>,
     /// Only those with this agent.

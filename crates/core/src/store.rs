@@ -13,39 +13,58 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::agent::{Agent, AgentVersion, VersionRef};
 use crate::clock::Time;
+use crate::conversation::{Conversation, ConversationFilter, ItemPlace};
 use crate::error::Result;
-use crate::id::{AgentId, Key, NodeId, SessionId, TenantId, TurnId};
+use crate::id::{AgentId, ConversationId, Key, NodeId, SessionId, TenantId, TurnId};
 use crate::identity::{Application, Credential, CredentialId};
-use crate::item::Item;
-use crate::page::{Page, Walk};
+use crate::item::{Item, Mask};
+use crate::page::{Created, Page, Slice, Sliced, Walk};
 use crate::part::Part;
 use crate::session::{Session, SessionFilter, SessionPatch};
-use crate::turn::{Ending, Lane, Parent, Turn, Usage};
+use crate::turn::{Ending, Lane, Parent, Turn, TurnFilter, Usage};
 
 /// Everything a store does.
-pub trait Store: AgentStore + SessionStore + TurnStore + IdentityStore + SystemStore {}
+pub trait Store: AgentStore + SessionStore + TurnStore + ConversationStore + IdentityStore + SystemStore {}
 
-impl<T: AgentStore + SessionStore + TurnStore + IdentityStore + SystemStore> Store for T {}
+impl<T: AgentStore + SessionStore + TurnStore + ConversationStore + IdentityStore + SystemStore> Store for T {}
 
 /// Agents and versions.
 #[async_trait]
 pub trait AgentStore: Send + Sync {
-    /// Adds an agent with its first version. `Conflict(AlreadyExists)` if the key or the id is taken.
-    async fn insert_agent(&self, agent: &Agent, first: &AgentVersion) -> Result<()>;
+    /// Adds an agent with its first version. `Conflict(AlreadyExists)` if the key or the id is taken,
+    /// `Conflict(KeyReused)` if the request's key came with another body. The id remembered for a request is the agent's.
+    async fn insert_agent(
+        &self,
+        agent: &Agent,
+        first: &AgentVersion,
+        request: Option<&RequestKey>,
+    ) -> Result<Keyed<()>>;
 
     /// Adds a version and replaces the agent's row, which carries the revision that was read plus one.
-    /// `Conflict(Stale)` if someone else changed it meanwhile.
-    async fn insert_version(&self, agent: &Agent, version: &AgentVersion) -> Result<()>;
+    /// `Conflict(Stale)` if someone else changed it meanwhile, `Conflict(KeyReused)` as above. What is remembered for a
+    /// request is the version's ordinal.
+    async fn insert_version(
+        &self,
+        agent: &Agent,
+        version: &AgentVersion,
+        request: Option<&RequestKey>,
+    ) -> Result<Keyed<()>>;
+
+    /// Removes a version and replaces the agent's row, which carries the revision that was read plus one.
+    /// `Conflict(Stale)` as above; `Conflict(InUse)` if sessions are pinned to it that live at `now`, unless `force`:
+    /// then those are deleted with it, and the ids of all of them are returned. `NotFound(Version)` if there is none.
+    async fn delete_version(&self, agent: &Agent, ordinal: u32, force: bool, now: Time) -> Result<Vec<SessionId>>;
 
     /// Replaces the agent's row, which carries the revision that was read plus one. `Conflict(Stale)` as above.
     async fn update_agent(&self, agent: &Agent) -> Result<()>;
 
     /// Hides an agent, its versions and its sessions at once, and releases the lanes of those sessions; rows are reaped
-    /// later. `false` if there was none.
-    async fn delete_agent(&self, tenant: &TenantId, agent: AgentId, now: Time) -> Result<bool>;
+    /// later. `false` if there was none. `Conflict(InUse)` if it has sessions that live at `now`, unless `force`.
+    async fn delete_agent(&self, tenant: &TenantId, agent: AgentId, force: bool, now: Time) -> Result<bool>;
 
     /// The agent with this id.
     async fn agent(&self, tenant: &TenantId, agent: AgentId) -> Result<Option<Agent>>;
@@ -55,6 +74,18 @@ pub trait AgentStore: Send + Sync {
 
     /// Agents in the order of their keys, after `after`, at most `limit`.
     async fn agents(&self, tenant: &TenantId, after: Option<&Key>, limit: u32) -> Result<Vec<Agent>>;
+
+    /// A piece of the list of agents by time of creation.
+    async fn agents_by_created(&self, tenant: &TenantId, slice: &Slice<Created<AgentId>>) -> Result<Sliced<Agent>>;
+
+    /// A piece of the list of an agent's versions by ordinal, drafts among them if `drafts`.
+    async fn versions_by_ordinal(
+        &self,
+        tenant: &TenantId,
+        agent: AgentId,
+        drafts: bool,
+        slice: &Slice<u32>,
+    ) -> Result<Sliced<AgentVersion>>;
 
     /// One version. [`VersionRef::Published`] and [`VersionRef::Latest`] leave drafts out.
     async fn version(&self, tenant: &TenantId, agent: AgentId, version: VersionRef) -> Result<Option<AgentVersion>>;
@@ -83,6 +114,9 @@ pub struct RequestKey {
     pub body: String,
     /// When it came; it is kept for 24 hours of real time.
     pub at: Time,
+    /// Whether it is known to be a first attempt: then it takes the key over from an earlier request instead of being
+    /// taken for its repetition. For clients that say which attempt it is, but give attempts of one request no name.
+    pub first_attempt: bool,
 }
 
 /// What a keyed write found.
@@ -119,8 +153,15 @@ pub trait SessionStore: Send + Sync {
         now: Time,
     ) -> Result<Session>;
 
+    /// Notes that a living session was used: it wakes, and lives its ttl from `now`. `NotFound(Session)` as above.
+    async fn touch_session(&self, tenant: &TenantId, session: SessionId, now: Time) -> Result<Session>;
+
+    /// Puts a living session to rest, if it is not at rest already. `NotFound(Session)` as above, `Conflict(Busy)` while
+    /// turns run in it.
+    async fn rest_session(&self, tenant: &TenantId, session: SessionId, now: Time) -> Result<Session>;
+
     /// Hides a session and all that is in it at once, and releases its lane, so that a running turn can no longer
-    /// write. `false` if there was none. Rows are reaped later.
+    /// write. `false` if there was none. Rows are reaped later. Turns of a conversation stay in the conversation.
     async fn delete_session(
         &self,
         tenant: &TenantId,
@@ -140,15 +181,18 @@ pub trait SessionStore: Send + Sync {
         limit: u32,
     ) -> Result<Page<Session, Walk>>;
 
-    /// Sessions by (created, id), newest first, after the one given, at most `limit`; living ones unless `expired`.
+    /// A piece of the list of sessions by time of creation; living ones only, unless `expired`.
     async fn sessions_by_created(
         &self,
         filter: &SessionFilter,
         expired: bool,
-        after: Option<(Time, SessionId)>,
+        slice: &Slice<Created<SessionId>>,
         now: Time,
-        limit: u32,
-    ) -> Result<Vec<Session>>;
+    ) -> Result<Sliced<Session>>;
+
+    /// Where the agent's session of this key stands in lists by time of creation; where the one stood that was deleted
+    /// last, if none has the key and that was not longer ago than the window of walks.
+    async fn session_place(&self, tenant: &TenantId, agent: AgentId, key: &Key) -> Result<Option<Created<SessionId>>>;
 }
 
 /// Proof of the right to write for a lane. Good until another node takes the lane over or the lane is released.
@@ -190,6 +234,10 @@ pub struct Accept {
     pub request: Option<RequestKey>,
     /// The waiting input that it was, if it waited; taken off the queue in the same transaction.
     pub waited: Option<uuid::Uuid>,
+    /// The turn's session, if it begins with this turn; added in the same transaction.
+    pub opens: Option<Session>,
+    /// Whether the turn's session is the one that the turns of its conversation run in from now on.
+    pub binds: bool,
 }
 
 /// A turn to be ended.
@@ -201,6 +249,8 @@ pub struct Finish {
     pub turn: TurnId,
     /// Its session.
     pub session: Option<SessionId>,
+    /// Its conversation. If the turn is kept, it becomes the conversation's head and gets its next place.
+    pub conversation: Option<ConversationId>,
     /// The right to write; released by this.
     pub fence: Fence,
     /// How it ended.
@@ -252,12 +302,31 @@ pub struct Waiting {
 pub trait TurnStore: Send + Sync {
     /// Takes the lane and stores the turn with its input, in one step; returns the parent that it got.
     ///
+    /// A session that the turn opens is added first: `Conflict(AlreadyExists)` if its key is in use, as for
+    /// [`SessionStore::insert_session`]. `NotFound(Conversation)` if the turn's conversation is not there.
     /// `NotFound(Session)` if the session is not there or has expired at the turn's `created`; `Conflict(Disabled)` if
     /// it or the agent is disabled; `Conflict(Busy)` if the lane is held; `Conflict(AlreadyExists)` if the alias is
     /// taken in the session; `Conflict(KeyReused)` if the request's key came with another body; `NotFound(Turn)` if the
     /// parent is not there or not kept. The id remembered for a request is the turn's. The checks are made in this
     /// order, the request's key first of all.
     async fn accept_turn(&self, accept: &Accept) -> Result<Keyed<Option<TurnId>>>;
+
+    /// Accepts a turn and ends it, in one step: for items that come from elsewhere and ask nothing of a model. Errors as
+    /// for the two.
+    async fn import_turn(&self, accept: &Accept, finish: &Finish) -> Result<Turn>;
+
+    /// Takes an ended turn out of every list and every look by id, with its items and parts; only the row of its id stays,
+    /// since other turns may continue it. The items of a turn of a conversation stay in the conversation. `false` if there
+    /// was none. `Conflict(Busy)` if it runs.
+    async fn delete_turn(&self, tenant: &TenantId, turn: TurnId, now: Time) -> Result<bool>;
+
+    /// A piece of the list of turns by time of creation, running and failed ones too, with their items. Deleted ones are
+    /// absent, and so are those that were only imported.
+    async fn turns_by_created(&self, filter: &TurnFilter, slice: &Slice<Created<TurnId>>)
+    -> Result<Sliced<TurnRecord>>;
+
+    /// Where the turn stands, or stood, in lists by time of creation.
+    async fn turn_place(&self, tenant: &TenantId, turn: TurnId) -> Result<Option<Created<TurnId>>>;
 
     /// Adds parts of a running turn. `Conflict(Stale)` if the fence no longer holds.
     async fn append_parts(&self, tenant: &TenantId, turn: TurnId, fence: &Fence, parts: &[Part]) -> Result<()>;
@@ -312,6 +381,68 @@ pub trait TurnStore: Send + Sync {
 
     /// Takes a lease over, if it still is as it was seen, for `node` under `token`. `false` if it is not.
     async fn take_over(&self, seen: &Lease, node: NodeId, token: i64) -> Result<bool>;
+}
+
+/// Conversations and the items of their lines.
+#[async_trait]
+pub trait ConversationStore: Send + Sync {
+    /// Adds a conversation. `Conflict(AlreadyExists)` if its key is in use in the tenant, `Conflict(KeyReused)` if the
+    /// request's key came with another body. The id remembered for a request is the conversation's.
+    async fn insert_conversation(&self, conversation: &Conversation, request: Option<&RequestKey>)
+    -> Result<Keyed<()>>;
+
+    /// The conversation.
+    async fn conversation(&self, tenant: &TenantId, id: ConversationId) -> Result<Option<Conversation>>;
+
+    /// The conversation with this key.
+    async fn conversation_by_key(&self, tenant: &TenantId, key: &Key) -> Result<Option<Conversation>>;
+
+    /// Puts free data in place of the old. `NotFound(Conversation)` if it is not there.
+    async fn set_conversation_metadata(
+        &self,
+        tenant: &TenantId,
+        id: ConversationId,
+        metadata: &Map<String, Value>,
+    ) -> Result<Conversation>;
+
+    /// Hides a conversation at once and releases its lane, so that a running turn can no longer write. Its turns and
+    /// their items stay where they can be found otherwise. `false` if there was none.
+    async fn delete_conversation(&self, tenant: &TenantId, id: ConversationId, now: Time) -> Result<bool>;
+
+    /// A piece of the list of conversations by time of creation.
+    async fn conversations_by_created(
+        &self,
+        filter: &ConversationFilter,
+        slice: &Slice<Created<ConversationId>>,
+    ) -> Result<Sliced<Conversation>>;
+
+    /// Where the conversation stands, or stood, in lists by time of creation.
+    async fn conversation_place(
+        &self,
+        tenant: &TenantId,
+        id: ConversationId,
+    ) -> Result<Option<Created<ConversationId>>>;
+
+    /// A piece of the list of a conversation's items: those of its kept turns, by [`ItemPlace`], without those that a mask
+    /// hides everywhere. Each comes with its place.
+    async fn conversation_items(
+        &self,
+        tenant: &TenantId,
+        id: ConversationId,
+        slice: &Slice<ItemPlace>,
+    ) -> Result<Sliced<(ItemPlace, Item)>>;
+
+    /// The conversation's item at this position of this kept turn, with its place, and whether a mask hides it everywhere.
+    async fn conversation_item(
+        &self,
+        tenant: &TenantId,
+        id: ConversationId,
+        turn: TurnId,
+        position: u32,
+    ) -> Result<Option<(ItemPlace, Item, bool)>>;
+
+    /// Hides an item. `false` if it was hidden there already.
+    async fn put_mask(&self, tenant: &TenantId, mask: &Mask, now: Time) -> Result<bool>;
 }
 
 /// Credentials, applications, and the process's own secrets.

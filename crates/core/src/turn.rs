@@ -1,14 +1,18 @@
 //! Turns: one input and everything done to answer it, with the states it can be in.
 
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::agent::{Opaque, Parameters, WhenBusy};
+use crate::agent::{ModelOptions, Opaque, Parameters, ToolDefinition, WhenBusy};
 use crate::clock::Time;
 use crate::error::ModelFault;
 use crate::id::{AgentId, ClientId, ConversationId, SessionId, TenantId, TurnId, UserId};
-use crate::item::Context;
+use crate::item::{Context, ItemBody, NewItem};
+use crate::model::Wire;
+use crate::session::Owner;
 
 /// One input and everything done to answer it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +37,10 @@ pub struct Turn {
     pub parent: Option<TurnId>,
     /// Its number among the session's kept turns, from 1; `None` until it is kept.
     pub number: Option<u32>,
+    /// Its place among the conversation's kept turns, from 1; `None` until it is kept.
+    pub place: Option<u32>,
+    /// How many of its items, the first ones, are its input.
+    pub inputs: u32,
     /// What sort of turn.
     pub kind: TurnKind,
     /// What may not run twice at once.
@@ -49,6 +57,8 @@ pub struct Turn {
     pub on_failure: OnFailure,
     /// What happens when the client goes away.
     pub on_disconnect: OnDisconnect,
+    /// What is stored of what it says.
+    pub recording: Recording,
     /// The values it was given.
     pub parameters: Parameters,
     /// What was counted.
@@ -190,6 +200,19 @@ pub enum OnDisconnect {
     Cancel,
 }
 
+/// What is stored of what a turn says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recording {
+    /// Its items; the parts go once they amount to items.
+    #[default]
+    Items,
+    /// Its parts too, for as long as the turn is there: its stream can be read again, from any part.
+    Replayable,
+    /// Nothing: the turn's row stays, without a word of what was said, and is never kept.
+    Nothing,
+}
+
 /// What cancelling a turn makes of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
@@ -245,17 +268,43 @@ impl std::ops::Add for Usage {
 pub enum Parent {
     /// After the session's last kept, finished turn.
     SessionHead,
+    /// After the head of the turn's conversation, which it moves.
+    ConversationHead,
     /// After this turn.
     Turn(TurnId),
     /// It begins a line.
     Root,
 }
 
+/// Where a new turn stands: what may not run beside it, and what it continues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strand {
+    /// In its session's lane, after the session's last kept turn.
+    Session,
+    /// In this conversation's lane, after its head, which it moves.
+    Conversation(ConversationId),
+    /// In a lane of its own, after this turn, or at the beginning of a line. Such turns may fork.
+    Own(Option<TurnId>),
+}
+
 /// A turn to be run.
 #[derive(Clone, Debug)]
 pub struct NewTurn {
-    /// The user's text.
-    pub text: String,
+    /// What is said, in order. At least one user message, or outputs of tools that the caller ran, or nothing at all,
+    /// which lets the model speak first.
+    pub input: Vec<NewItem>,
+    /// What sort of turn it is.
+    pub kind: TurnKind,
+    /// Where it stands.
+    pub strand: Strand,
+    /// What the model is told before all else, in place of the version's instructions.
+    pub instructions: Option<String>,
+    /// Tools that may be called beside the version's.
+    pub tools: Vec<ToolDefinition>,
+    /// How the model shall answer; what is absent is as the version says.
+    pub options: ModelOptions,
+    /// The request as the dialect received it, for a model that speaks the dialect's own wire.
+    pub wire: Option<Arc<Wire>>,
     /// Values for the agent's parameters.
     pub parameters: Parameters,
     /// Contexts to use instead of what would be looked up; `Some` of an empty list means none at all.
@@ -268,10 +317,65 @@ pub struct NewTurn {
     pub when_busy: Option<WhenBusy>,
     /// What happens if neither says.
     pub when_busy_default: WhenBusy,
+    /// How long it waits for its lane at most; as configured if absent.
+    pub patience: Option<Duration>,
     /// Whether the caller runs tools that we do not know; else the model is told that there is no such tool.
     pub caller_runs_tools: bool,
     /// What a failure leaves.
     pub on_failure: OnFailure,
     /// What happens when the client goes away.
     pub on_disconnect: OnDisconnect,
+    /// What is stored of what it says.
+    pub recording: Recording,
+    /// What the dialect keeps.
+    pub extra: Opaque,
+}
+
+impl NewTurn {
+    /// A user's message, in the session's lane. What is not said otherwise: refused if busy, discarded on failure, goes
+    /// on when the client goes away.
+    pub fn message(text: impl Into<String>) -> Self {
+        Self {
+            input: vec![ItemBody::UserMessage { text: text.into() }.into()],
+            kind: TurnKind::Message,
+            strand: Strand::Session,
+            instructions: None,
+            tools: Vec::new(),
+            options: ModelOptions::default(),
+            wire: None,
+            parameters: Parameters::new(),
+            contexts: None,
+            alias: None,
+            tag: None,
+            when_busy: None,
+            when_busy_default: WhenBusy::Reject,
+            patience: None,
+            caller_runs_tools: false,
+            on_failure: OnFailure::Discard,
+            on_disconnect: OnDisconnect::Finish,
+            recording: Recording::default(),
+            extra: Opaque::new(),
+        }
+    }
+
+    /// The text of its user messages, a line break between two.
+    pub fn text(&self) -> String {
+        let texts: Vec<_> = self.input.iter().filter_map(|item| item.body.user_text()).collect();
+        texts.join("\n")
+    }
+}
+
+/// Which turns a list shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TurnFilter {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Only this owner's; `None` only for callers who see all.
+    pub owner: Option<Owner>,
+    /// Only those that this agent answered.
+    pub agent: Option<AgentId>,
+    /// Only those that this version of it answered.
+    pub version: Option<u32>,
+    /// Only those of this conversation.
+    pub conversation: Option<ConversationId>,
 }

@@ -3,14 +3,23 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use serde_json::Value;
+
 use super::App;
+use super::sessions::RequestOnce;
 use crate::agent::{Agent, AgentVersion, Definition, Label, Opaque, VersionRef};
 use crate::caller::{Action, Caller};
 use crate::error::{Conflict, Error, Kind, Result};
 use crate::id::{AgentId, Key, TenantId};
+use crate::page::{Created, Slice, Sliced};
+use crate::store::Keyed;
+use crate::turn::Turn;
 
 /// How often a change is tried again when someone else changed the agent meanwhile.
 const ATTEMPTS: usize = 8;
+
+/// Versions read at once.
+const VERSIONS: u32 = 50;
 
 /// The most versions held in memory.
 const CACHED: usize = 4_096;
@@ -49,9 +58,33 @@ pub enum Save {
     Draft,
 }
 
+/// What is left of an agent's versions.
+#[derive(Default)]
+struct Rest {
+    latest: Option<u32>,
+    published: Option<u32>,
+}
+
+/// A version to be added.
+#[derive(Clone, Debug)]
+pub struct NewVersion {
+    /// What it runs; if absent, what the newest version does.
+    pub definition: Option<Definition>,
+    /// What it is.
+    pub save: Save,
+    /// Add none if the latest version is the same already.
+    pub unless_same: bool,
+}
+
 impl Agents<'_> {
-    /// Makes an agent. `Conflict(AlreadyExists)` if the key or the id is taken.
-    pub async fn create(&self, caller: &Caller, new: NewAgent) -> Result<(Agent, AgentVersion)> {
+    /// Makes an agent. `Conflict(AlreadyExists)` if the key or the id is taken. Repeated with the same request key, it is
+    /// the agent made then.
+    pub async fn create(
+        &self,
+        caller: &Caller,
+        new: NewAgent,
+        once: Option<RequestOnce<'_>>,
+    ) -> Result<(Agent, AgentVersion)> {
         caller.may_everywhere(Action::WriteAgents)?;
         let now = self.0.now();
         let id = new.id.unwrap_or_else(|| AgentId(self.0.ports().ids.uuid(now)));
@@ -79,23 +112,43 @@ impl Agents<'_> {
             created: now,
             definition: new.definition,
         };
-        self.0.store().insert_agent(&agent, &version).await?;
-        self.forget(agent.id);
-        Ok((agent, version))
+        let key = once.map(|once| once.key(self.0, caller));
+        match self.0.store().insert_agent(&agent, &version, key.as_ref()).await? {
+            Keyed::Applied(()) => {
+                self.forget(agent.id);
+                Ok((agent, version))
+            }
+            Keyed::Replayed(id) => {
+                let agent = self.find(&caller.tenant, id.parse()?).await?;
+                let version = self.version(&agent, VersionRef::Ordinal(1)).await?;
+                Ok((agent, version.as_ref().clone()))
+            }
+        }
     }
 
-    /// Adds a version with this definition, or, if `None`, with the newest one's.
+    /// Adds a version. Repeated with the same request key, it is the version added then.
     pub async fn save(
         &self,
         caller: &Caller,
         agent: AgentId,
-        definition: Option<Definition>,
-        save: Save,
+        new: NewVersion,
+        once: Option<RequestOnce<'_>>,
     ) -> Result<(Agent, AgentVersion)> {
         caller.may_on(Action::WriteAgents, agent)?;
+        let NewVersion { definition, save, unless_same } = new;
+        let key = once.map(|once| once.key(self.0, caller));
         for _ in 0..ATTEMPTS {
             let mut agent = self.find(&caller.tenant, agent).await?;
-            let last = self.version(&agent, VersionRef::Ordinal(agent.ordinal)).await?;
+            let last = self.newest(&agent).await?;
+            if unless_same
+                && save != Save::Draft
+                && let Some(latest) = agent.latest
+            {
+                let latest = self.version(&agent, VersionRef::Ordinal(latest)).await?;
+                if definition.as_ref().is_none_or(|definition| *definition == latest.definition) {
+                    return Ok((agent, latest.as_ref().clone()));
+                }
+            }
             let now = self.0.now();
             let ordinal = agent.ordinal + 1;
             let version = AgentVersion {
@@ -116,9 +169,16 @@ impl Agents<'_> {
                 Save::Save => agent.latest = Some(ordinal),
                 Save::Draft => {}
             }
-            match self.0.store().insert_version(&agent, &version).await {
+            match self.0.store().insert_version(&agent, &version, key.as_ref()).await {
                 Err(Error::Conflict { kind: Conflict::Stale, .. }) => {}
-                done => return done.map(|()| (agent, version)),
+                Err(error) => return Err(error),
+                Ok(Keyed::Applied(())) => return Ok((agent, version)),
+                Ok(Keyed::Replayed(ordinal)) => {
+                    let ordinal = ordinal.parse().map_err(Error::internal)?;
+                    let agent = self.find(&caller.tenant, agent.id).await?;
+                    let version = self.version(&agent, VersionRef::Ordinal(ordinal)).await?;
+                    return Ok((agent, version.as_ref().clone()));
+                }
             }
         }
         Err(Error::conflict(Conflict::Stale, agent))
@@ -126,10 +186,40 @@ impl Agents<'_> {
 
     /// Switches an agent on or off.
     pub async fn set_enabled(&self, caller: &Caller, agent: AgentId, enabled: bool) -> Result<Agent> {
+        self.change(caller, agent, |agent| {
+            agent.enabled = enabled;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Changes what a dialect keeps about an agent: `change` gets what is there, if anything, and says what shall be. It is
+    /// asked again if someone else changed the agent meanwhile.
+    pub async fn keep(
+        &self,
+        caller: &Caller,
+        agent: AgentId,
+        dialect: &str,
+        change: impl Fn(Option<&Value>) -> Result<Value>,
+    ) -> Result<Agent> {
+        self.change(caller, agent, |agent| {
+            let value = change(agent.extra.get(dialect))?;
+            agent.extra.insert(dialect.to_owned(), value);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn change(
+        &self,
+        caller: &Caller,
+        agent: AgentId,
+        change: impl Fn(&mut Agent) -> Result<()>,
+    ) -> Result<Agent> {
         caller.may_on(Action::WriteAgents, agent)?;
         for _ in 0..ATTEMPTS {
             let mut agent = self.find(&caller.tenant, agent).await?;
-            agent.enabled = enabled;
+            change(&mut agent)?;
             agent.updated = self.0.now();
             agent.revision += 1;
             match self.0.store().update_agent(&agent).await {
@@ -140,10 +230,67 @@ impl Agents<'_> {
         Err(Error::conflict(Conflict::Stale, agent))
     }
 
-    /// Deletes an agent with its versions and sessions. Turns that run lose their lanes and end unheard.
-    pub async fn delete(&self, caller: &Caller, agent: AgentId) -> Result<()> {
+    /// Deletes a version. `Conflict(InUse)` if living sessions are pinned to it, unless `force`, which deletes them too. An
+    /// agent without versions cannot be: with its last one it is deleted, as by [`Agents::delete`].
+    pub async fn delete_version(&self, caller: &Caller, agent: AgentId, ordinal: u32, force: bool) -> Result<()> {
         caller.may_on(Action::WriteAgents, agent)?;
-        if !self.0.store().delete_agent(&caller.tenant, agent, self.0.now()).await? {
+        for _ in 0..ATTEMPTS {
+            let mut agent = self.find(&caller.tenant, agent).await?;
+            self.version(&agent, VersionRef::Ordinal(ordinal)).await?;
+            let rest = self.without(&agent, ordinal).await?;
+            let Some(rest) = rest else { return self.delete(caller, agent.id, force).await };
+            (agent.latest, agent.published) = (rest.latest, rest.published);
+            agent.updated = self.0.now();
+            agent.revision += 1;
+            match self.0.store().delete_version(&agent, ordinal, force, self.0.now()).await {
+                Err(Error::Conflict { kind: Conflict::Stale, .. }) => {}
+                Err(error) => return Err(error),
+                Ok(sessions) => {
+                    self.forget(agent.id);
+                    let gone = |turn: &Turn| turn.session.is_some_and(|session| sessions.contains(&session));
+                    self.0.engine().abandon(gone).await;
+                    return Ok(());
+                }
+            }
+        }
+        Err(Error::conflict(Conflict::Stale, agent))
+    }
+
+    /// The newest version, drafts included.
+    async fn newest(&self, agent: &Agent) -> Result<Arc<AgentVersion>> {
+        let newest = self.0.store().versions(&agent.tenant, agent.id, None, 1).await?;
+        newest.into_iter().next().map(Arc::new).ok_or_else(|| Error::not_found(Kind::Version, agent.id))
+    }
+
+    /// What is latest and what is published once the version has gone; `None` if no version is left.
+    async fn without(&self, agent: &Agent, ordinal: u32) -> Result<Option<Rest>> {
+        let mut rest = Rest::default();
+        let mut any = false;
+        let mut before = None;
+        loop {
+            let versions = self.0.store().versions(&agent.tenant, agent.id, before, VERSIONS).await?;
+            for version in versions.iter().filter(|version| version.ordinal != ordinal) {
+                any = true;
+                if !version.draft && rest.latest.is_none() {
+                    rest.latest = Some(version.ordinal);
+                }
+                if version.published && rest.published.is_none() {
+                    rest.published = Some(version.ordinal);
+                }
+            }
+            let complete = rest.latest.is_some() && rest.published.is_some();
+            before = versions.last().map(|version| version.ordinal);
+            if complete || versions.len() < VERSIONS as usize {
+                return Ok(any.then_some(rest));
+            }
+        }
+    }
+
+    /// Deletes an agent with its versions and sessions. Turns that run lose their lanes and end unheard. `Conflict(InUse)`
+    /// if it has living sessions, unless `force`.
+    pub async fn delete(&self, caller: &Caller, agent: AgentId, force: bool) -> Result<()> {
+        caller.may_on(Action::WriteAgents, agent)?;
+        if !self.0.store().delete_agent(&caller.tenant, agent, force, self.0.now()).await? {
             return Err(Error::not_found(Kind::Agent, agent));
         }
         self.forget(agent);
@@ -184,6 +331,24 @@ impl Agents<'_> {
         let mut agents = self.0.store().agents(&caller.tenant, after, limit).await?;
         agents.retain(|a| caller.grants.touch(a.id));
         Ok(agents)
+    }
+
+    /// A piece of the list of agents by time of creation.
+    pub async fn by_created(&self, caller: &Caller, slice: &Slice<Created<AgentId>>) -> Result<Sliced<Agent>> {
+        caller.may(Action::ReadAgents)?;
+        let mut agents = self.0.store().agents_by_created(&caller.tenant, slice).await?;
+        agents.items.retain(|agent| caller.grants.touch(agent.id));
+        Ok(agents)
+    }
+
+    /// A piece of the list of an agent's versions, drafts among them if `drafts`.
+    pub async fn versions_by_ordinal(
+        &self,
+        agent: &Agent,
+        drafts: bool,
+        slice: &Slice<u32>,
+    ) -> Result<Sliced<AgentVersion>> {
+        self.0.store().versions_by_ordinal(&agent.tenant, agent.id, drafts, slice).await
     }
 
     /// One of the agent's versions; `NotFound` of the version, or of any published one.

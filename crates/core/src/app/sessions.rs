@@ -3,11 +3,10 @@
 use super::App;
 use crate::agent::{Agent, AgentVersion};
 use crate::caller::{Action, Caller};
-use crate::clock::Time;
 use crate::error::{Conflict, Error, Kind, Result};
 use crate::id::{AgentId, Key, SessionId};
-use crate::page::{Page, Walk};
-use crate::session::{NewSession, Session, SessionFilter, SessionPatch};
+use crate::page::{Created, Page, Slice, Sliced, Walk};
+use crate::session::{NewSession, Owner, Session, SessionFilter, SessionPatch};
 use crate::store::{Keyed, RequestKey, TurnRecord};
 
 /// The most kept turns read at once when a whole record is wanted.
@@ -26,10 +25,12 @@ pub struct RequestOnce<'a> {
     pub operation: &'a str,
     /// The body.
     pub body: &'a [u8],
+    /// Whether the client says that it asks for the first time; see [`RequestKey::first_attempt`].
+    pub first_attempt: bool,
 }
 
 impl RequestOnce<'_> {
-    pub(super) fn key(&self, app: &App, caller: &Caller) -> RequestKey {
+    pub(crate) fn key(&self, app: &App, caller: &Caller) -> RequestKey {
         let mut scope = blake3::Hasher::new();
         for part in [caller.tenant.as_str(), caller.user.as_str(), caller.client.as_str(), self.operation] {
             scope.update(&(part.len() as u64).to_be_bytes()).update(part.as_bytes());
@@ -39,8 +40,22 @@ impl RequestOnce<'_> {
             key: self.key.to_owned(),
             body: blake3::hash(self.body).to_hex().to_string(),
             at: app.ports().timer.wall(),
+            first_attempt: self.first_attempt,
         }
     }
+}
+
+/// What a session's name comes to for somebody who would talk in it.
+#[derive(Clone, Debug)]
+pub enum Seat {
+    /// It lives, and they may.
+    Open(Box<Session>),
+    /// It is somebody else's.
+    Foreign,
+    /// Its time is over.
+    Expired,
+    /// There is none.
+    Free,
 }
 
 impl Sessions<'_> {
@@ -53,15 +68,31 @@ impl Sessions<'_> {
         new: NewSession,
         once: Option<RequestOnce<'_>>,
     ) -> Result<Session> {
+        let session = self.opening(caller, agent, version, new)?;
+        let key = once.map(|once| once.key(self.0, caller));
+        match self.0.store().insert_session(&session, key.as_ref()).await? {
+            Keyed::Applied(()) => Ok(session),
+            Keyed::Replayed(id) => self.find(caller, agent.id, id.parse()?).await,
+        }
+    }
+
+    /// A session as it will be once it is stored: by [`Sessions::create`], or with the first turn in it.
+    pub(super) fn opening(
+        &self,
+        caller: &Caller,
+        agent: &Agent,
+        version: &AgentVersion,
+        new: NewSession,
+    ) -> Result<Session> {
         caller.may_on(Action::CreateSessions, agent.id)?;
         if !agent.enabled {
             return Err(Error::conflict(Conflict::Disabled, agent.id));
         }
-        self.0.engine().model_of(version)?;
+        self.0.engine().model_of(&agent.key, version)?;
         let now = self.0.now();
         let id = SessionId(self.0.ports().ids.uuid(now));
         let ttl = version.definition.session_ttl.or(new.ttl);
-        let session = Session {
+        Ok(Session {
             tenant: caller.tenant.clone(),
             id,
             key: new.key.unwrap_or_else(|| id.into()),
@@ -78,17 +109,16 @@ impl Sessions<'_> {
             updated: now,
             accessed: now,
             expires: ttl.map(|ttl| now.plus(ttl)),
+            idle_after: new.idle_after,
+            asleep: false,
+            stopped: None,
+            retention: new.retention,
             running: 0,
             turns: 0,
             items: 0,
             last_turn: None,
             extra: new.extra,
-        };
-        let key = once.map(|once| once.key(self.0, caller));
-        match self.0.store().insert_session(&session, key.as_ref()).await? {
-            Keyed::Applied(()) => Ok(session),
-            Keyed::Replayed(id) => self.find(caller, agent.id, id.parse()?).await,
-        }
+        })
     }
 
     /// The session, for reading, if it is this agent's, lives, and the caller may see it. Else, in this order, the agent
@@ -122,7 +152,7 @@ impl Sessions<'_> {
     ) -> Result<Session> {
         let shows = |session: &Session| {
             session.agent == agent
-                && (session.owner == caller.user || caller.sees_all_of(agent))
+                && caller.sees(&session.owner, Some(agent))
                 && session.is_live(self.0.now())
                 && caller.grants.touch(agent)
         };
@@ -149,7 +179,7 @@ impl Sessions<'_> {
         }
         let filter = SessionFilter {
             tenant: caller.tenant.clone(),
-            owner: Some(caller.user.clone()),
+            owner: Some(Owner { user: caller.user.clone(), end_users: false }),
             client: Some(caller.client.clone()),
             agent,
         };
@@ -157,18 +187,78 @@ impl Sessions<'_> {
         self.0.store().walk_sessions(&filter, agents.as_deref(), walk, self.0.now(), limit).await
     }
 
-    /// Sessions of every user, newest first: for those who administer.
+    /// The caller's sessions with this agent by time of creation, expired ones that can still be looked at among them.
+    pub async fn by_created(
+        &self,
+        caller: &Caller,
+        agent: AgentId,
+        slice: &Slice<Created<SessionId>>,
+    ) -> Result<Sliced<Session>> {
+        caller.may_on(Action::ListSessions, agent)?;
+        let filter = SessionFilter {
+            tenant: caller.tenant.clone(),
+            owner: (!caller.sees_all_of(agent)).then(|| Owner::of(caller)),
+            client: None,
+            agent: Some(agent),
+        };
+        self.0.store().sessions_by_created(&filter, true, slice, self.0.now()).await
+    }
+
+    /// Where the session of this key stands, or stood a while ago, in [`Sessions::by_created`].
+    pub async fn place(&self, caller: &Caller, agent: AgentId, key: &Key) -> Result<Option<Created<SessionId>>> {
+        caller.may_on(Action::ListSessions, agent)?;
+        self.0.store().session_place(&caller.tenant, agent, key).await
+    }
+
+    /// The agent's session with this key, for reading, whether it lives or has expired and can still be looked at.
+    pub async fn look_up(&self, caller: &Caller, agent: AgentId, key: &Key) -> Result<Session> {
+        let found = self.0.store().session_by_key(&caller.tenant, agent, key).await?;
+        match found {
+            Some(session) if caller.sees(&session.owner, Some(agent)) => {
+                caller.may_on(Action::ReadSessions, agent)?;
+                Ok(session)
+            }
+            _ => Err(Error::not_found(Kind::Session, key)),
+        }
+    }
+
+    /// Whether the agent's session of this key lives, and is one that the caller may talk in. Its end users may talk in
+    /// each other's sessions, if they know their names.
+    pub async fn seat(&self, caller: &Caller, agent: AgentId, key: &Key) -> Result<Seat> {
+        let found = self.0.store().session_by_key(&caller.tenant, agent, key).await?;
+        Ok(match found {
+            Some(session) if !session.is_live(self.0.now()) => Seat::Expired,
+            Some(session) if session.owner.base() == caller.user.base() || caller.sees(&session.owner, Some(agent)) => {
+                Seat::Open(Box::new(session))
+            }
+            Some(_) => Seat::Foreign,
+            None => Seat::Free,
+        })
+    }
+
+    /// Notes that a session was used: it wakes, and its time to live begins anew.
+    pub async fn touch(&self, caller: &Caller, session: &Session) -> Result<Session> {
+        self.0.store().touch_session(&caller.tenant, session.id, self.0.now()).await
+    }
+
+    /// Puts a session to rest until it is used again. `Conflict(Busy)` while turns run in it.
+    pub async fn rest(&self, caller: &Caller, agent: AgentId, session: SessionId) -> Result<Session> {
+        self.find(caller, agent, session).await?;
+        caller.may_on(Action::ManageSessions, agent)?;
+        self.0.store().rest_session(&caller.tenant, session, self.0.now()).await
+    }
+
+    /// Sessions of every user by time of creation: for those who administer.
     pub async fn all(
         &self,
         caller: &Caller,
         filter: SessionFilter,
         expired: bool,
-        after: Option<(Time, SessionId)>,
-        limit: u32,
-    ) -> Result<Vec<Session>> {
+        slice: &Slice<Created<SessionId>>,
+    ) -> Result<Sliced<Session>> {
         caller.may_administer()?;
         let filter = SessionFilter { tenant: caller.tenant.clone(), ..filter };
-        self.0.store().sessions_by_created(&filter, expired, after, self.0.now(), limit).await
+        self.0.store().sessions_by_created(&filter, expired, slice, self.0.now()).await
     }
 
     /// Any session of the tenant, expired or not: for those who administer.

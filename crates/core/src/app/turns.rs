@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use super::App;
 use super::sessions::RequestOnce;
+use crate::agent::Agent;
 use crate::caller::{Action, Caller};
-use crate::engine::{Live, Outcome, Started};
+use crate::engine::{Live, Outcome, Replay, Setting, Started};
 use crate::error::{Conflict, Error, FaultKind, Kind, Result};
 use crate::id::{AgentId, SessionId, TurnId};
 use crate::item::{Context, ItemBody};
+use crate::page::{Created, Slice, Sliced};
 use crate::part::Part;
+use crate::session::{NewSession, Owner, Session};
 use crate::store::TurnRecord;
-use crate::turn::{CancelOutcome, NewTurn, Turn, TurnState};
+use crate::turn::{CancelOutcome, NewTurn, Recording, Turn, TurnFilter, TurnState};
 
 /// The operations on turns.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +29,136 @@ pub struct Traced {
     pub items: Vec<ItemBody>,
 }
 
+/// The session that a turn runs in.
+#[derive(Clone, Debug)]
+pub enum Sitting {
+    /// This one.
+    In(Box<Session>),
+    /// One that is made with the turn, pinned to a version.
+    Opens(Box<NewSession>),
+    /// None; this version of the agent answers.
+    None(u32),
+}
+
+/// Where a turn is run.
+#[derive(Clone, Debug)]
+pub struct Place<'a> {
+    /// The agent that answers.
+    pub agent: &'a Agent,
+    /// The session.
+    pub sitting: Sitting,
+    /// Whether the turns of its conversation run in that session from now on.
+    pub binds: bool,
+}
+
+/// A turn that was looked up by its id.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The turn with its items, as they are stored.
+    pub record: Arc<TurnRecord>,
+    /// The turn, if it runs here.
+    pub live: Option<Arc<Live>>,
+}
+
 impl Turns<'_> {
+    /// Runs a turn somewhere: in a session or in none, in a conversation or in none. Repeated with the same key, it is
+    /// joined, or is what it came to then. `Conflict(AlreadyExists)` if the key of a session that it opens is in use.
+    pub async fn begin(
+        &self,
+        caller: &Caller,
+        place: Place<'_>,
+        new: NewTurn,
+        once: Option<RequestOnce<'_>>,
+    ) -> Result<Started> {
+        let agent = place.agent;
+        caller.may_on(Action::Talk, agent.id)?;
+        if !agent.enabled {
+            return Err(Error::conflict(Conflict::Disabled, agent.id));
+        }
+        let agents = self.0.agents();
+        let (version, session, opens) = match place.sitting {
+            Sitting::In(session) => {
+                let version = agents.version_of(&caller.tenant, agent.id, session.version).await?;
+                (version, Some(*session), false)
+            }
+            Sitting::Opens(new) => {
+                let version = agents.version_of(&caller.tenant, agent.id, new.version).await?;
+                let session = self.0.sessions().opening(caller, agent, &version, *new)?;
+                (version, Some(session), true)
+            }
+            Sitting::None(ordinal) => (agents.version_of(&caller.tenant, agent.id, Some(ordinal)).await?, None, false),
+        };
+        let setting =
+            Setting { caller: caller.clone(), agent: agent.key.clone(), version, session, opens, binds: place.binds };
+        let key = once.map(|once| once.key(self.0, caller));
+        self.0.engine().start(setting, new, key).await
+    }
+
+    /// The turn, if the caller may see it. One that was not to be recorded can be seen only while it runs.
+    pub async fn get(&self, caller: &Caller, turn: TurnId) -> Result<Found> {
+        let missing = || Error::not_found(Kind::Turn, turn);
+        caller.may(Action::ReadSessions)?;
+        let live = self.0.engine().find(&caller.tenant, turn);
+        let record = self.0.store().turn(&caller.tenant, turn).await?.ok_or_else(missing)?;
+        let unseen = record.turn.recording == Recording::Nothing && record.turn.state != TurnState::Running;
+        if unseen || !caller.sees(&record.turn.owner, record.turn.agent) {
+            return Err(missing());
+        }
+        let live = live.filter(|_| record.turn.state == TurnState::Running);
+        Ok(Found { record: Arc::new(record), live })
+    }
+
+    /// The parts of a turn from number `from`, as they were or as they come. Only of a turn that runs here, or whose stream
+    /// can be read again.
+    pub fn replay(&self, found: &Found, from: u32) -> Replay {
+        match &found.live {
+            Some(live) => Replay::live(live.read(from)),
+            None => Replay::stored(self.0.ports().store.clone(), found.record.clone(), from),
+        }
+    }
+
+    /// Cancels a running turn. `Conflict(NotInProgress)` if it has ended.
+    pub async fn cancel_one(&self, caller: &Caller, turn: TurnId, outcome: CancelOutcome) -> Result<Arc<TurnRecord>> {
+        let found = self.get(caller, turn).await?;
+        if let Some(agent) = found.record.turn.agent {
+            caller.may_on(Action::Talk, agent)?;
+        }
+        let live = found.live.ok_or_else(|| Error::conflict(Conflict::NotInProgress, turn))?;
+        self.0.engine().cancel(&live, outcome, false).await
+    }
+
+    /// Deletes an ended turn with what it said, but for what stands in a conversation. `Conflict(Busy)` while it runs.
+    pub async fn delete(&self, caller: &Caller, turn: TurnId) -> Result<()> {
+        self.get(caller, turn).await?;
+        caller.may(Action::ManageSessions)?;
+        if self.0.store().delete_turn(&caller.tenant, turn, self.0.now()).await? {
+            Ok(())
+        } else {
+            Err(Error::not_found(Kind::Turn, turn))
+        }
+    }
+
+    /// The caller's turns by time of creation, running and failed ones too.
+    pub async fn by_created(
+        &self,
+        caller: &Caller,
+        filter: TurnFilter,
+        slice: &Slice<Created<TurnId>>,
+    ) -> Result<Sliced<TurnRecord>> {
+        caller.may(Action::ListSessions)?;
+        let all =
+            filter.agent.map_or_else(|| caller.grants.everywhere(Action::SeeAll), |agent| caller.sees_all_of(agent));
+        let owner = (!all).then(|| Owner::of(caller));
+        let filter = TurnFilter { tenant: caller.tenant.clone(), owner, ..filter };
+        self.0.store().turns_by_created(&filter, slice).await
+    }
+
+    /// Where the turn stands, or stood, in [`Turns::by_created`].
+    pub async fn place(&self, caller: &Caller, turn: TurnId) -> Result<Option<Created<TurnId>>> {
+        caller.may(Action::ListSessions)?;
+        self.0.store().turn_place(&caller.tenant, turn).await
+    }
+
     /// Runs a turn in a session. Repeated with the same key, it is joined, or is what it came to then.
     pub async fn start(
         &self,
@@ -150,13 +282,7 @@ impl Turns<'_> {
         }
     }
 
-    async fn setting(
-        &self,
-        caller: &Caller,
-        agent: AgentId,
-        session: SessionId,
-        action: Action,
-    ) -> Result<crate::engine::Setting> {
+    async fn setting(&self, caller: &Caller, agent: AgentId, session: SessionId, action: Action) -> Result<Setting> {
         let session = self.0.sessions().find(caller, agent, session).await?;
         caller.may_on(action, agent)?;
         let agent = self.0.agents().find(&caller.tenant, agent).await?;
@@ -164,6 +290,13 @@ impl Turns<'_> {
             return Err(Error::conflict(Conflict::Disabled, agent.id));
         }
         let version = self.0.agents().version_of(&caller.tenant, agent.id, session.version).await?;
-        Ok(crate::engine::Setting { caller: caller.clone(), agent: agent.key, version, session })
+        Ok(Setting {
+            caller: caller.clone(),
+            agent: agent.key,
+            version,
+            session: Some(session),
+            opens: false,
+            binds: false,
+        })
     }
 }

@@ -10,10 +10,10 @@ use crate::agent::{AgentVersion, WhenBusy};
 use crate::caller::Caller;
 use crate::error::{Conflict, Error, Kind, Result};
 use crate::id::{Key, TurnId};
-use crate::item::{Item, ItemBody};
+use crate::item::{Item, ItemBody, NewItem};
 use crate::session::Session;
 use crate::store::{Accept, Keyed, RequestKey, TurnRecord};
-use crate::turn::{Ending, Lane, NewTurn, Parent, Turn, TurnKind, TurnState};
+use crate::turn::{Ending, Lane, NewTurn, Parent, Recording, Strand, Turn, TurnState};
 
 /// How long is waited before a lane is tried again that is held by another node.
 const ELSEWHERE: Duration = Duration::from_millis(20);
@@ -59,31 +59,60 @@ pub(crate) struct Setting {
     pub caller: Caller,
     pub agent: Key,
     pub version: Arc<AgentVersion>,
-    pub session: Session,
+    /// The session that it runs in, if in any.
+    pub session: Option<Session>,
+    /// Whether that session is made with the turn.
+    pub opens: bool,
+    /// Whether the turns of the turn's conversation run in that session from now on.
+    pub binds: bool,
+}
+
+impl Setting {
+    fn lane(&self, strand: Strand) -> Option<Lane> {
+        match strand {
+            Strand::Session => self.session.as_ref().map(|session| Lane::session(session.id)),
+            Strand::Conversation(id) => Some(Lane::conversation(id)),
+            Strand::Own(_) => None,
+        }
+    }
+}
+
+impl Accept {
+    /// Without its words, if nothing of them is to be stored; `None` if it is stored as it is.
+    fn stored(&self) -> Option<Self> {
+        (self.turn.recording == Recording::Nothing).then(|| {
+            let mut bare = Self { input: Vec::new(), ..self.clone() };
+            bare.turn.inputs = 0;
+            bare
+        })
+    }
 }
 
 impl Engine {
-    /// Accepts a message turn into the session's lane and runs it.
+    /// Accepts a turn into its lane and runs it.
     pub(crate) async fn start(&self, setting: Setting, new: NewTurn, request: Option<RequestKey>) -> Result<Started> {
         self.admit()?;
-        self.model_of(&setting.version)?;
+        self.model_of(&setting.agent, &setting.version)?;
         let parameters = setting.version.definition.bind(new.parameters.clone())?;
         let new = NewTurn { parameters, ..new };
-        let lane = Lane::session(setting.session.id);
+        let Some(lane) = setting.lane(new.strand) else {
+            return self.accept(&setting, &new, None, request, None).await;
+        };
         let when_busy = new.when_busy.or(setting.version.definition.when_busy).unwrap_or(new.when_busy_default);
+        let patience = new.patience.unwrap_or(self.0.settings.queue_wait);
         let mut place = None;
         if when_busy == WhenBusy::Queue && self.somebody_waits(&setting, &lane).await? {
             // The lane may be free for a moment: it belongs to whoever came first.
-            let place = place.insert(self.enqueue(&setting.caller.tenant, &lane, new.text.clone()).await?);
+            let place = place.insert(self.enqueue(&setting.caller.tenant, &lane, new.text(), patience).await?);
             place.turn_has_come(false).await?;
         }
         let mut waited = place.is_some();
         let mut missed = false;
         let mut first = true;
-        let gives_up = tokio::time::Instant::now() + self.0.settings.queue_wait;
+        let gives_up = tokio::time::Instant::now() + patience;
         loop {
             let waiting = place.as_ref().map(super::queue::Place::id);
-            let tried = self.accept(&setting, &new, lane.clone(), request.clone(), waiting).await;
+            let tried = self.accept(&setting, &new, Some(lane.clone()), request.clone(), waiting).await;
             if first && matches!(tried, Err(Error::Conflict { kind: Conflict::Busy, .. })) {
                 // Nothing is interrupted, and nobody waits, for a name that is taken.
                 self.alias_is_free(&setting, &new).await?;
@@ -116,7 +145,9 @@ impl Engine {
                     WhenBusy::Queue => {
                         let place = match &mut place {
                             Some(place) => place,
-                            None => place.insert(self.enqueue(&setting.caller.tenant, &lane, new.text.clone()).await?),
+                            None => {
+                                place.insert(self.enqueue(&setting.caller.tenant, &lane, new.text(), patience).await?)
+                            }
                         };
                         place.turn_has_come(waited).await?;
                         waited = true;
@@ -135,57 +166,11 @@ impl Engine {
         &self,
         setting: &Setting,
         new: &NewTurn,
-        lane: Lane,
+        lane: Option<Lane>,
         request: Option<RequestKey>,
         waited: Option<uuid::Uuid>,
     ) -> Result<Started> {
-        let ports = &self.0.ports;
-        let now = ports.clock.now();
-        let id = TurnId(ports.ids.uuid(now));
-        let mut turn = Turn {
-            tenant: setting.caller.tenant.clone(),
-            id,
-            session: Some(setting.session.id),
-            conversation: None,
-            agent: Some(setting.session.agent),
-            version: Some(setting.version.ordinal),
-            owner: setting.caller.user.clone(),
-            client: setting.caller.client.clone(),
-            parent: None,
-            number: None,
-            kind: TurnKind::Message,
-            lane: lane.clone(),
-            state: TurnState::Running,
-            kept: false,
-            alias: new.alias.clone().unwrap_or_else(|| id.to_string()),
-            tag: new.tag.clone(),
-            on_failure: new.on_failure,
-            on_disconnect: new.on_disconnect,
-            parameters: new.parameters.clone(),
-            usage: None,
-            created: now,
-            ended: None,
-            extra: Default::default(),
-        };
-        let input = vec![Item {
-            tenant: turn.tenant.clone(),
-            id: crate::id::ItemId(ports.ids.uuid(now)),
-            turn: id,
-            session: turn.session,
-            position: 0,
-            number: None,
-            created: now,
-            body: ItemBody::UserMessage { text: new.text.clone() },
-        }];
-        let fence = self.new_fence(lane);
-        let accept = Accept {
-            turn: turn.clone(),
-            parent: Parent::SessionHead,
-            input: input.clone(),
-            fence: fence.clone(),
-            request,
-            waited,
-        };
+        let accept = self.acceptance(setting, new, lane, request, waited);
         // The transaction and what follows it are one task: a caller that goes away in between must not leave a lane
         // that is held for a turn that nobody runs.
         let engine = self.clone();
@@ -193,18 +178,25 @@ impl Engine {
         let started = self.0.tasks.spawn(async move {
             let accepting = engine.0.accepting.read().await;
             engine.admit()?;
-            match engine.0.ports.store.accept_turn(&accept).await? {
+            let stored = accept.stored();
+            match engine.0.ports.store.accept_turn(stored.as_ref().unwrap_or(&accept)).await? {
                 Keyed::Replayed(id) => {
                     drop(accepting);
-                    engine.replayed(&turn, id.parse()?).await
+                    engine.replayed(&accept.turn, id.parse()?).await
                 }
                 Keyed::Applied(parent) => {
+                    let Accept { mut turn, input, fence, .. } = accept;
                     turn.parent = parent;
-                    if parent != setting.session.last_turn {
+                    if let Some(session) = &mut setting.session
+                        && new.strand == Strand::Session
+                        && parent != session.last_turn
+                    {
                         // Others came first since it was read: the model shall see the session as they left it. If it cannot be read now,
                         // as it was is better than a turn that is accepted and never run.
-                        let read = engine.0.ports.store.session(&turn.tenant, setting.session.id).await;
-                        setting.session = read.ok().flatten().unwrap_or(setting.session);
+                        let read = engine.0.ports.store.session(&turn.tenant, session.id).await;
+                        if let Ok(Some(read)) = read {
+                            *session = read;
+                        }
                     }
                     let accepted = engine.0.ports.timer.elapsed();
                     let live = Arc::new(Live::new(turn, input, fence, accepted));
@@ -216,6 +208,79 @@ impl Engine {
             }
         });
         started.await.map_err(Error::internal)?
+    }
+
+    /// The turn as it will be accepted: in this lane, or in one of its own.
+    pub(super) fn acceptance(
+        &self,
+        setting: &Setting,
+        new: &NewTurn,
+        lane: Option<Lane>,
+        request: Option<RequestKey>,
+        waited: Option<uuid::Uuid>,
+    ) -> Accept {
+        let ports = &self.0.ports;
+        let now = ports.clock.now();
+        let id = TurnId(ports.ids.uuid(now));
+        let lane = lane.unwrap_or_else(|| Lane::turn(id));
+        let session = setting.session.as_ref().map(|session| session.id);
+        let turn = Turn {
+            tenant: setting.caller.tenant.clone(),
+            id,
+            session,
+            conversation: match new.strand {
+                Strand::Conversation(id) => Some(id),
+                Strand::Session | Strand::Own(_) => None,
+            },
+            agent: Some(setting.version.agent),
+            version: Some(setting.version.ordinal),
+            owner: setting.caller.user.clone(),
+            client: setting.caller.client.clone(),
+            parent: None,
+            number: None,
+            place: None,
+            inputs: u32::try_from(new.input.len()).unwrap_or(u32::MAX),
+            kind: new.kind,
+            lane: lane.clone(),
+            state: TurnState::Running,
+            kept: false,
+            alias: new.alias.clone().unwrap_or_else(|| id.to_string()),
+            tag: new.tag.clone(),
+            on_failure: new.on_failure,
+            on_disconnect: new.on_disconnect,
+            recording: new.recording,
+            parameters: new.parameters.clone(),
+            usage: None,
+            created: now,
+            ended: None,
+            extra: new.extra.clone(),
+        };
+        let input = new.input.iter().enumerate().map(|(at, item)| Item {
+            tenant: turn.tenant.clone(),
+            id: crate::id::ItemId(ports.ids.uuid(now)),
+            turn: id,
+            session,
+            position: u32::try_from(at).unwrap_or(u32::MAX),
+            number: None,
+            created: now,
+            body: item.body.clone(),
+            extra: item.extra.clone(),
+        });
+        Accept {
+            parent: match new.strand {
+                Strand::Session => Parent::SessionHead,
+                Strand::Conversation(_) => Parent::ConversationHead,
+                Strand::Own(Some(turn)) => Parent::Turn(turn),
+                Strand::Own(None) => Parent::Root,
+            },
+            input: input.collect(),
+            fence: self.new_fence(lane),
+            request,
+            waited,
+            opens: setting.session.clone().filter(|_| setting.opens),
+            binds: setting.binds,
+            turn,
+        }
     }
 
     /// The turn that a repeated request began: joined if it runs here, else as it stands. One that a crash cut short
@@ -237,7 +302,7 @@ impl Engine {
     /// `Conflict(AlreadyExists)` if the session has a turn with this alias.
     async fn alias_is_free(&self, setting: &Setting, new: &NewTurn) -> Result<()> {
         let Some(alias) = &new.alias else { return Ok(()) };
-        let session = &setting.session;
+        let Some(session) = &setting.session else { return Ok(()) };
         match self.0.ports.store.turn_by_alias(&session.tenant, session.id, alias).await? {
             Some(_) => Err(Error::conflict(Conflict::AlreadyExists, alias)),
             None => Ok(()),
@@ -270,6 +335,7 @@ impl Engine {
     /// turn of its own.
     fn steer(&self, live: &Live, new: &NewTurn) -> bool {
         let named = new.alias.is_some() || new.tag.is_some() || new.contexts.is_some();
-        !named && live.steer(new.text.clone(), self.0.settings.queue_length as usize)
+        let plain = matches!(new.input.as_slice(), [NewItem { body: ItemBody::UserMessage { .. }, .. }]);
+        !named && plain && live.steer(new.text(), self.0.settings.queue_length as usize)
     }
 }

@@ -11,7 +11,7 @@ use crate::item::ItemBody;
 use crate::part::{PartBody, fold, usage};
 use crate::session::{TITLE_MAX, cut};
 use crate::store::{Finish, TurnRecord};
-use crate::turn::{CancelOutcome, Ending, OnFailure};
+use crate::turn::{CancelOutcome, Ending, OnFailure, Recording};
 
 /// How long a turn that ended well waits for a store that is away before it counts as failed.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -93,6 +93,10 @@ impl Engine {
         let ending = finish.ending.clone();
         let mut items = live.input.clone();
         items.extend(finish.output.iter().cloned());
+        let mut finish = finish;
+        if live.turn.recording == Recording::Nothing {
+            finish.output.clear();
+        }
         let turn = self.0.ports.store.finish_turn(&finish).await?;
         let record = Arc::new(TurnRecord { turn, items });
         let took = self.0.ports.timer.elapsed().saturating_sub(live.accepted);
@@ -112,6 +116,7 @@ impl Engine {
                 (true, done_besides(&spoken).into_iter().chain([ItemBody::AgentMessage { text }]).collect())
             }
         };
+        let kept = kept && live.turn.recording != Recording::Nothing;
         let finish = self.finish_of(live, Ending::Cancelled, &input_text(live));
         Finish {
             kept,
@@ -124,11 +129,13 @@ impl Engine {
     fn finish_of(&self, live: &Live, ending: Ending, text: &str) -> Finish {
         let now = self.0.ports.clock.now();
         let spoken = live.spoken();
-        let kept = ending.is_success() || live.turn.on_failure == OnFailure::Keep;
+        let recorded = live.turn.recording != Recording::Nothing;
+        let kept = recorded && (ending.is_success() || live.turn.on_failure == OnFailure::Keep);
         Finish {
             tenant: live.turn.tenant.clone(),
             turn: live.turn.id,
             session: live.turn.session,
+            conversation: live.turn.conversation,
             fence: live.fence.clone(),
             ending,
             kept,
@@ -140,12 +147,13 @@ impl Engine {
         }
     }
 
-    /// A kept turn's items say all that its parts did; one that is not kept keeps them, to show what there was.
+    /// A kept turn's items say all that its parts did; one that is not kept keeps them, to show what there was, and so
+    /// does one whose stream can be read again.
     fn parts_at_end(&self, live: &Live, kept: bool) -> Option<Vec<crate::part::Part>> {
-        match (kept, live.any_stored()) {
-            (true, true) => None,
-            (true, false) => Some(Vec::new()),
-            (false, _) => Some(live.unstored().0),
+        match (live.turn.recording, kept, live.any_stored()) {
+            (Recording::Nothing, _, _) | (Recording::Items, true, false) => Some(Vec::new()),
+            (Recording::Items, true, true) => None,
+            (Recording::Items, false, _) | (Recording::Replayable, _, _) => Some(live.unstored().0),
         }
     }
 

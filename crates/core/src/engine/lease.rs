@@ -13,7 +13,7 @@ use crate::error::{Conflict, Error, Ignore, Result};
 use crate::item::{Item, ItemBody};
 use crate::part::{Part, fold, usage};
 use crate::store::{Fence, Finish, Lease};
-use crate::turn::{Ending, OnFailure, TurnState};
+use crate::turn::{Ending, OnFailure, Recording, TurnState};
 
 /// How often leases are renewed.
 const RENEW: Duration = Duration::from_secs(5);
@@ -127,6 +127,7 @@ impl Engine {
             number: None,
             created: now,
             body,
+            extra: Default::default(),
         });
         let title = record.items.iter().find_map(|item| match &item.body {
             ItemBody::UserMessage { text } => super::finish::title(text),
@@ -136,9 +137,10 @@ impl Engine {
             tenant: turn.tenant.clone(),
             turn: turn.id,
             session: turn.session,
+            conversation: turn.conversation,
             fence,
             ending: Ending::Crashed,
-            kept: turn.on_failure == OnFailure::Keep,
+            kept: turn.on_failure == OnFailure::Keep && turn.recording != Recording::Nothing,
             output: output.collect(),
             usage: usage(bodies.iter().copied()),
             parts: Some(Vec::new()),

@@ -12,7 +12,7 @@ use crate::clock::Time;
 use crate::item::{Item, ItemBody};
 use crate::part::{Part, PartBody, fold};
 use crate::store::{Fence, TurnRecord};
-use crate::turn::{Ending, OnDisconnect, Turn};
+use crate::turn::{Ending, OnDisconnect, Recording, Turn};
 
 /// How a turn came out, for those who waited for it.
 #[derive(Clone, Debug)]
@@ -195,7 +195,7 @@ impl Live {
 
     pub(super) fn has_unstored(&self) -> bool {
         let log = self.log();
-        log.phase == Phase::Open && log.stored < log.parts.len()
+        log.phase == Phase::Open && log.stored < log.parts.len() && self.turn.recording != Recording::Nothing
     }
 
     /// Claims the right to decide how it ends; `false` if somebody else has it.
@@ -298,6 +298,7 @@ impl Live {
             number: None,
             created: now,
             body,
+            extra: Default::default(),
         };
         bodies.into_iter().enumerate().map(make).collect()
     }
@@ -380,7 +381,7 @@ fn number(parts: &[PartBody], first: usize) -> Vec<Part> {
 /// Roughly how many bytes a part holds.
 fn weight(part: &PartBody) -> usize {
     64 + match part {
-        PartBody::Text { delta } | PartBody::Reasoning { delta } => delta.len(),
+        PartBody::Text { delta } | PartBody::Refusal { delta } | PartBody::Reasoning { delta } => delta.len(),
         PartBody::Steered { text } => text.len(),
         // Met rarely; measured exactly.
         other => serde_json::to_vec(other).map_or(0, |json| json.len()),

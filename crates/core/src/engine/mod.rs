@@ -6,9 +6,11 @@
 
 mod accept;
 mod finish;
+mod import;
 mod lease;
 mod live;
 mod queue;
+mod replay;
 mod run;
 
 use std::collections::HashMap;
@@ -21,6 +23,7 @@ use tokio_util::task::TaskTracker;
 pub(crate) use accept::Setting;
 pub use accept::Started;
 pub use live::{Live, Outcome, PartReader};
+pub use replay::Replay;
 
 use crate::app::{Ports, Settings};
 use crate::error::{Error, Ignore, Result};

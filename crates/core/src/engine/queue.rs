@@ -50,7 +50,13 @@ pub(super) struct Place {
 
 impl Engine {
     /// Takes a place in the lane's queue. `TooMany` if the queue is full.
-    pub(super) async fn enqueue(&self, tenant: &TenantId, lane: &Lane, input: String) -> Result<Place> {
+    pub(super) async fn enqueue(
+        &self,
+        tenant: &TenantId,
+        lane: &Lane,
+        input: String,
+        patience: Duration,
+    ) -> Result<Place> {
         let shared = &self.0;
         let wall = shared.ports.timer.wall();
         let waiting = Waiting {
@@ -59,10 +65,10 @@ impl Engine {
             lane: lane.clone(),
             node: shared.node,
             input,
-            until: wall.plus(shared.settings.queue_wait),
+            until: wall.plus(patience),
         };
         let bell = shared.queues.bell(tenant, lane);
-        let deadline = tokio::time::Instant::now() + shared.settings.queue_wait;
+        let deadline = tokio::time::Instant::now() + patience;
         // Before the write, so that a caller who goes away meanwhile leaves nothing behind.
         let place = Place { engine: self.clone(), waiting, bell, deadline };
         shared.ports.store.enqueue(&place.waiting, shared.settings.queue_length).await?;

@@ -13,10 +13,11 @@ use super::live::{Live, Phase};
 use crate::agent::{AgentVersion, ParameterKind, ParameterValue, ToolDefinition};
 use crate::app::StreamDurability;
 use crate::error::{Conflict, Error, FaultKind, ModelFault};
+use crate::id::Key;
 use crate::item::{Context, ItemBody, ToolCall, ToolKind, ToolResult};
 use crate::model::{Model, ModelEvent, ModelRequest, SessionView, Stop};
 use crate::part::{PartBody, fold, usage};
-use crate::turn::{Ending, NewTurn};
+use crate::turn::{Ending, NewTurn, Recording};
 
 /// Events taken from a model at once if they are there already: one batch to store, one wake of the readers.
 const BATCH: usize = 64;
@@ -75,7 +76,7 @@ impl Run {
                 Err(_) => FaultKind::DeadlinePassed.with("").into(),
             },
         };
-        self.engine.finish(&self.live, ending.clone(), &self.new.text).await;
+        self.engine.finish(&self.live, ending.clone(), &self.new.text()).await;
         self.live.end(ending);
         self.engine.live().remove(&self.live.turn.id);
     }
@@ -83,7 +84,7 @@ impl Run {
     /// The loop. Parts go to the live turn as they come; what is returned is how the turn ends.
     async fn converse(&self) -> Result<Ending, Halt> {
         let definition = &self.setting.version.definition;
-        let model = self.engine.model_of(&self.setting.version)?;
+        let model = self.engine.model_of(&self.setting.agent, &self.setting.version)?;
         let mut request = self.request(&*model).await?;
         let contexts = match self.new.contexts.clone() {
             Some(given) => Some(given),
@@ -145,35 +146,19 @@ impl Run {
     }
 
     async fn request(&self, model: &dyn Model) -> Result<ModelRequest, Halt> {
-        let session = &self.setting.session;
         let line = match (model.wants_line(), self.live.turn.parent) {
             (true, Some(parent)) => {
                 let store = &self.engine.0.ports.store;
-                let turns = store.line(&session.tenant, parent, self.engine.0.settings.line_turns).await;
+                let turns = store.line(&self.live.turn.tenant, parent, self.engine.0.settings.line_turns).await;
                 let turns = turns.map_err(Halt::Store)?;
                 turns.into_iter().flat_map(|turn| turn.items).map(|item| item.body).collect()
             }
             _ => Vec::new(),
         };
         let mut tools = self.setting.version.definition.tools.clone();
+        tools.extend(self.new.tools.iter().cloned());
         tools.extend(self.update_tool());
-        Ok(ModelRequest {
-            agent: self.setting.agent.clone(),
-            version: self.setting.version.clone(),
-            session: Some(SessionView {
-                key: session.key.to_string(),
-                title: session.shown_title().unwrap_or_default().to_owned(),
-                metadata: session.metadata.clone(),
-            }),
-            turn: session.turns + 1,
-            text: self.new.text.clone(),
-            parameters: self.new.parameters.clone(),
-            contexts: Vec::new(),
-            line,
-            so_far: Vec::new(),
-            iteration: 0,
-            tools,
-        })
+        Ok(ModelRequest { line, tools, ..self.setting.request(&self.new) })
     }
 
     /// Asks once; returns why the model stopped, and the calls that it left open.
@@ -192,6 +177,8 @@ impl Run {
             for event in batch {
                 match event {
                     Ok(ModelEvent::Text(delta)) => parts.push(PartBody::Text { delta }),
+                    Ok(ModelEvent::Refusal(delta)) => parts.push(PartBody::Refusal { delta }),
+                    Ok(ModelEvent::Item(item)) => parts.push(PartBody::Item { item: Box::new(item) }),
                     Ok(ModelEvent::Reasoning(delta)) => parts.push(PartBody::Reasoning { delta }),
                     Ok(ModelEvent::ToolCall(mut call)) => {
                         call.group = call.group.saturating_add(first_group);
@@ -325,12 +312,39 @@ impl Run {
     }
 }
 
+impl Setting {
+    /// What a model is asked first; the line and the tools are still to come.
+    fn request(&self, new: &NewTurn) -> ModelRequest {
+        let definition = &self.version.definition;
+        ModelRequest {
+            agent: self.agent.clone(),
+            version: self.version.clone(),
+            session: self.session.as_ref().map(|session| SessionView {
+                key: session.key.to_string(),
+                title: session.shown_title().unwrap_or_default().to_owned(),
+                metadata: session.metadata.clone(),
+            }),
+            turn: self.session.as_ref().map_or(1, |session| session.turns + 1),
+            text: new.text(),
+            input: new.input.iter().map(|item| item.body.clone()).collect(),
+            instructions: new.instructions.clone().or_else(|| definition.instructions.clone()),
+            options: new.options.clone().or(&definition.options),
+            wire: new.wire.clone(),
+            parameters: new.parameters.clone(),
+            contexts: Vec::new(),
+            line: Vec::new(),
+            so_far: Vec::new(),
+            iteration: 0,
+            tools: Vec::new(),
+        }
+    }
+}
+
 impl Engine {
     /// The model that answers for a version. A fault of [`FaultKind::UnknownModel`] has the model's name as detail.
-    pub(crate) fn model_of(&self, version: &AgentVersion) -> Result<Arc<dyn Model>, ModelFault> {
-        let name = version.definition.model.as_deref();
-        self.0.ports.models.get(name).ok_or_else(|| {
-            let name = name.unwrap_or("default");
+    pub(crate) fn model_of(&self, agent: &Key, version: &AgentVersion) -> Result<Arc<dyn Model>, ModelFault> {
+        self.0.ports.models.choose(agent, &version.definition).ok_or_else(|| {
+            let name = version.definition.model.as_deref().unwrap_or("default");
             let message = format!("no model '{name}' is configured");
             ModelFault { kind: FaultKind::UnknownModel, message, detail: name.to_owned() }
         })
@@ -339,8 +353,8 @@ impl Engine {
     /// Stores what the store does not have yet.
     pub(super) async fn store_parts(&self, live: &Live) -> Result<(), Error> {
         let _storing = live.storing.lock().await;
-        if live.phase() != Phase::Open {
-            // Whoever writes the end stores them too.
+        if live.phase() != Phase::Open || live.turn.recording == Recording::Nothing {
+            // Whoever writes the end stores them too, if they are to be stored.
             return Ok(());
         }
         let (parts, mark) = live.unstored();
@@ -354,26 +368,9 @@ impl Engine {
     /// Contexts that this agent's model looks up for an input, without running a turn.
     pub(crate) async fn retrieve(&self, setting: &Setting, new: NewTurn) -> Result<Vec<Context>, Error> {
         let definition = &setting.version.definition;
-        let parameters = definition.bind(new.parameters)?;
-        let model =
-            self.0.ports.models.get(definition.model.as_deref()).ok_or_else(|| FaultKind::UnknownModel.with(""))?;
-        let request = ModelRequest {
-            agent: setting.agent.clone(),
-            version: setting.version.clone(),
-            session: Some(SessionView {
-                key: setting.session.key.to_string(),
-                title: setting.session.shown_title().unwrap_or_default().to_owned(),
-                metadata: setting.session.metadata.clone(),
-            }),
-            turn: setting.session.turns + 1,
-            text: new.text,
-            parameters,
-            contexts: Vec::new(),
-            line: Vec::new(),
-            so_far: Vec::new(),
-            iteration: 0,
-            tools: Vec::new(),
-        };
+        let parameters = definition.bind(new.parameters.clone())?;
+        let model = self.model_of(&setting.agent, &setting.version)?;
+        let request = setting.request(&NewTurn { parameters, ..new });
         let limit = definition.limits.turn_timeout;
         let looked_up = tokio::time::timeout(limit, model.retrieve(&request)).await;
         Ok(looked_up.map_err(|_| FaultKind::DeadlinePassed.with(""))??.unwrap_or_default())

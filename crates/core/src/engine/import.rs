@@ -1,0 +1,93 @@
+//! Items that come from elsewhere: a turn of a conversation that asks nothing of a model, accepted and ended in one step.
+
+use super::Engine;
+use crate::caller::Caller;
+use crate::conversation::Conversation;
+use crate::error::Result;
+use crate::id::{ItemId, TurnId};
+use crate::item::{Item, NewItem};
+use crate::store::{Accept, Finish, TurnRecord};
+use crate::turn::{Ending, Lane, OnDisconnect, OnFailure, Parent, Recording, Turn, TurnKind, TurnState};
+
+impl Engine {
+    /// Adds items to a conversation. `Conflict(Busy)` while a turn runs in it.
+    pub(crate) async fn import(
+        &self,
+        caller: &Caller,
+        conversation: &Conversation,
+        items: Vec<NewItem>,
+    ) -> Result<TurnRecord> {
+        self.admit()?;
+        let ports = &self.0.ports;
+        let now = ports.clock.now();
+        let id = TurnId(ports.ids.uuid(now));
+        let lane = Lane::conversation(conversation.id);
+        let turn = Turn {
+            tenant: caller.tenant.clone(),
+            id,
+            session: None,
+            conversation: Some(conversation.id),
+            agent: None,
+            version: None,
+            owner: conversation.owner.clone(),
+            client: caller.client.clone(),
+            parent: None,
+            number: None,
+            place: None,
+            inputs: u32::try_from(items.len()).unwrap_or(u32::MAX),
+            kind: TurnKind::Import,
+            lane: lane.clone(),
+            state: TurnState::Running,
+            kept: false,
+            alias: id.to_string(),
+            tag: None,
+            on_failure: OnFailure::Keep,
+            on_disconnect: OnDisconnect::Finish,
+            recording: Recording::Items,
+            parameters: Default::default(),
+            usage: None,
+            created: now,
+            ended: None,
+            extra: Default::default(),
+        };
+        let item = |(at, item): (usize, NewItem)| Item {
+            tenant: caller.tenant.clone(),
+            id: ItemId(ports.ids.uuid(now)),
+            turn: id,
+            session: None,
+            position: u32::try_from(at).unwrap_or(u32::MAX),
+            number: None,
+            created: now,
+            body: item.body,
+            extra: item.extra,
+        };
+        let fence = self.new_fence(lane);
+        let input: Vec<_> = items.into_iter().enumerate().map(item).collect();
+        let finish = Finish {
+            tenant: turn.tenant.clone(),
+            turn: id,
+            session: None,
+            conversation: turn.conversation,
+            fence: fence.clone(),
+            ending: Ending::Done,
+            kept: true,
+            output: Vec::new(),
+            usage: None,
+            parts: Some(Vec::new()),
+            auto_title: None,
+            now,
+        };
+        let accept = Accept {
+            turn,
+            parent: Parent::ConversationHead,
+            input,
+            fence,
+            request: None,
+            waited: None,
+            opens: None,
+            binds: false,
+        };
+        let turn = ports.store.import_turn(&accept, &finish).await?;
+        Ok(TurnRecord { turn, items: accept.input })
+    }
+}
