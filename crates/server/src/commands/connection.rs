@@ -13,6 +13,8 @@ use crate::root::state_directory;
 
 /// The server that `dev` runs where nothing else is said.
 const SERVER: &str = "http://127.0.0.1:7080";
+/// The same over TLS.
+const TLS_SERVER: &str = "https://localhost:7443";
 
 /// Which server, and as whom.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -51,9 +53,18 @@ pub struct Target {
 impl Connection {
     /// Fills in what was not said.
     pub fn target(&self) -> Result<Target, Fault> {
+        self.fill_in(SERVER, |ready| ready.http.clone().or_else(|| ready.https.clone()))
+    }
+
+    /// Fills in what was not said, for clients that want TLS.
+    pub fn tls_target(&self) -> Result<Target, Fault> {
+        self.fill_in(TLS_SERVER, |ready| ready.https.clone().or_else(|| ready.http.clone()))
+    }
+
+    fn fill_in(&self, default: &str, announced: impl Fn(&Ready) -> Option<String>) -> Result<Target, Fault> {
         let ready = self.ready_file.as_ref().map(read_ready).transpose()?;
-        let announced = ready.as_ref().and_then(|ready| ready.http.clone().or_else(|| ready.https.clone()));
-        let server = self.server.clone().or(announced).unwrap_or_else(|| SERVER.into());
+        let announced = ready.as_ref().and_then(announced);
+        let server = self.server.clone().or(announced).unwrap_or_else(|| default.into());
         let server: Url = server.parse().ok().filter(is_http).ok_or_else(|| {
             Fault::config(format!("'{server}' is no server"), "not an HTTP URL", format!("write it such as {SERVER}"))
         })?;

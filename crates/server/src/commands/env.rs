@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::commands::connection::{Connection, Target};
 use crate::commands::table::print;
+use crate::demo;
 use crate::fault::Fault;
 
 #[derive(Debug, clap::Args)]
@@ -19,11 +20,17 @@ pub struct Args {
 enum Dialect {
     /// foundry-platform-sdk for Python, @osdk/foundry.aipagents for TypeScript
     Palantir,
+    /// azure-ai-projects and openai for Python, @azure/ai-projects for JavaScript
+    Azure,
 }
 
 /// Prints lines for a shell's `eval`. The server is not asked.
 pub fn run(args: Args, json: bool) -> Result<(), Fault> {
-    let target = args.connection.target()?;
+    let target = match args.dialect {
+        Dialect::Palantir => args.connection.target()?,
+        // The vendor's own clients send no token over anything else.
+        Dialect::Azure => args.connection.tls_target()?,
+    };
     let Some(token) = target.token.clone() else {
         return Err(Fault::config(
             "there is no token to set",
@@ -31,18 +38,60 @@ pub fn run(args: Args, json: bool) -> Result<(), Fault> {
             "give one with --token TOKEN or in SEDERUNT_TOKEN",
         ));
     };
-    match args.dialect {
-        Dialect::Palantir => {
-            let variables = palantir(&target, &token);
-            let value = variables.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-            print(json, &serde_json::Value::Object(value), || {
-                let exports: Vec<String> =
-                    variables.iter().map(|(name, value)| format!("export {name}={}", quoted(value))).collect();
-                format!("{}\n{}", exports.join("\n"), palantir_notes(&target))
-            });
-        }
-    }
+    let (variables, notes) = match args.dialect {
+        Dialect::Palantir => (palantir(&target, &token), palantir_notes(&target)),
+        Dialect::Azure => (azure(&target, &token), azure_notes(&target)),
+    };
+    let value = variables.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+    print(json, &serde_json::Value::Object(value), || {
+        let exports: Vec<String> =
+            variables.iter().map(|(name, value)| format!("export {name}={}", quoted(value))).collect();
+        format!("{}\n{notes}", exports.join("\n"))
+    });
     Ok(())
+}
+
+/// The endpoint under both names that the vendor's samples read, the credential, and the root for each HTTP client:
+/// `requests` and OpenSSL in Python, Node.
+fn azure(target: &Target, token: &str) -> Vec<(&'static str, String)> {
+    let project = target.tenant.as_deref().unwrap_or(demo::TENANT);
+    let server = target.server.as_str().trim_end_matches('/');
+    let endpoint = format!("{server}/api/projects/{project}");
+    let mut variables = vec![
+        ("FOUNDRY_PROJECT_ENDPOINT", endpoint.clone()),
+        ("AZURE_AI_PROJECT_ENDPOINT", endpoint),
+        ("SEDERUNT_TOKEN", token.to_owned()),
+    ];
+    if let Some(ca) = target.ca.as_ref().filter(|_| target.server.scheme() == "https") {
+        let ca = ca.display().to_string();
+        let clients = ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"];
+        variables.extend(clients.map(|name| (name, ca.clone())));
+    }
+    variables
+}
+
+fn azure_notes(target: &Target) -> String {
+    let plain = match target.server.scheme() {
+        "https" => "",
+        _ => {
+            "#\n# The vendor's management clients refuse to send a token over plain HTTP: name the https address with\n\
+             # --server, or see docs/azure.md for the recipe. The OpenAI client has no such rule.\n"
+        }
+    };
+    format!(
+        "\n# Python (azure-ai-projects, openai): any credential that hands out the token\n\
+         #   import os, time\n\
+         #   from azure.ai.projects import AIProjectClient\n\
+         #   from azure.core.credentials import AccessToken\n\
+         #   class Local:\n\
+         #       def get_token(self, *scopes, **kw): return AccessToken(os.environ[\"SEDERUNT_TOKEN\"], int(time.time()) + 3600)\n\
+         #   client = AIProjectClient(os.environ[\"FOUNDRY_PROJECT_ENDPOINT\"], Local())\n\
+         {plain}\
+         #\n# JavaScript (@azure/ai-projects):\n\
+         #   const credential = {{ getToken: async () => ({{ token: process.env.SEDERUNT_TOKEN, expiresOnTimestamp: Date.now() + 3600e3 }}) }};\n\
+         #   const client = new AIProjectClient(process.env.FOUNDRY_PROJECT_ENDPOINT, credential);\n\
+         #\n# `sederunt agent list` shows agents by their names."
+    )
 }
 
 fn palantir(target: &Target, token: &str) -> Vec<(&'static str, String)> {

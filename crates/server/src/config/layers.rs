@@ -135,6 +135,10 @@ impl Layers {
         let value = match default {
             Some(Value::Boolean(_)) => Value::Boolean(text.parse().map_err(|_| wrong("true or false"))?),
             Some(Value::Integer(_)) => Value::Integer(text.parse().map_err(|_| wrong("a whole number"))?),
+            Some(Value::Array(_)) if text.trim_start().starts_with('[') => {
+                let array = format!("it = {text}").parse::<Table>().ok().and_then(|mut t| t.remove("it"));
+                array.filter(Value::is_array).ok_or_else(|| wrong("a list"))?
+            }
             Some(Value::Array(_)) => {
                 Value::Array(text.split(',').map(str::trim).filter(|t| !t.is_empty()).map(Value::from).collect())
             }

@@ -22,11 +22,13 @@ use crate::fault::Fault;
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "documented where the defaults are")]
 pub struct Config {
+    pub model_rules: Vec<ModelRule>,
     pub http: Http,
     pub store: Store,
     pub node: Node,
     pub models: BTreeMap<String, Model>,
     pub palantir: Palantir,
+    pub azure: Azure,
     pub limits: Limits,
     pub log: Log,
 }
@@ -104,6 +106,7 @@ pub struct Model {
     pub base_url: Option<String>,
     #[serde(deserialize_with = "de_unset")]
     pub model: Option<String>,
+    pub container: bool,
     #[serde(deserialize_with = "de_unset")]
     pub api_key_env: Option<String>,
     #[serde(deserialize_with = "de_path")]
@@ -129,6 +132,18 @@ pub struct Model {
 pub enum Provider {
     Script,
     Openai,
+    Responses,
+}
+
+/// One of `model_rules`. What is absent fits everything.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "documented where the defaults are")]
+pub struct ModelRule {
+    pub agent: Option<String>,
+    pub image: Option<String>,
+    pub model: Option<String>,
+    pub r#use: String,
 }
 
 /// `[palantir]`
@@ -143,6 +158,29 @@ pub struct Palantir {
     pub session_ttl: Duration,
     pub when_busy: WhenBusy,
     pub json_on_429: bool,
+}
+
+/// `[azure]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "documented where the defaults are")]
+pub struct Azure {
+    pub strict_preview: bool,
+    pub strict_users: bool,
+    #[serde(deserialize_with = "de_time")]
+    pub session_ttl: Duration,
+    #[serde(deserialize_with = "de_time")]
+    pub session_idle: Duration,
+    #[serde(deserialize_with = "de_time")]
+    pub expired_retention: Duration,
+    #[serde(deserialize_with = "de_time")]
+    pub conversation_wait: Duration,
+    #[serde(deserialize_with = "de_time")]
+    pub keep_alive: Duration,
+    #[serde(deserialize_with = "de_size")]
+    pub file_size: usize,
+    #[serde(deserialize_with = "de_size")]
+    pub session_size: usize,
 }
 
 /// What happens to fields that an API does not have.
