@@ -73,13 +73,15 @@ pub async fn install(app: &App, rid: impl Fn(AgentId) -> String) -> Result<Demo>
         client: ClientId::personal(),
         grants: Grants::all(),
         scope: None,
+        every_tenant: false,
+        end_users: false,
     };
     let mut agents = Vec::new();
     for (key, id, definition) in [("echo", ECHO, echo()), ("support", SUPPORT, support()?)] {
         let name = definition.name.clone();
         let new =
             NewAgent { key: key.parse()?, id: Some(id), definition, save: Save::Publish, extra: Default::default() };
-        match app.agents().create(&caller, new).await {
+        match app.agents().create(&caller, new, None).await {
             Ok(_) | Err(Error::Conflict { kind: Conflict::AlreadyExists, .. }) => {}
             Err(error) => return Err(error),
         }

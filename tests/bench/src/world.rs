@@ -11,7 +11,7 @@ use sederunt_core::id::{AgentId, ClientId, Ids, ItemId, Key, NodeId, SessionId, 
 use sederunt_core::item::{Item, ItemBody};
 use sederunt_core::session::Session;
 use sederunt_core::store::{Accept, Fence, Finish, Store};
-use sederunt_core::turn::{Ending, Lane, OnDisconnect, OnFailure, Parent, Turn, TurnKind, TurnState};
+use sederunt_core::turn::{Ending, Lane, OnDisconnect, OnFailure, Parent, Recording, Turn, TurnKind, TurnState};
 use sederunt_store::{Durability, Options, Sqlite};
 use tokio::task::JoinSet;
 
@@ -55,6 +55,10 @@ impl World {
             updated: now,
             accessed: now,
             expires: Some(now.plus(ttl)),
+            idle_after: None,
+            asleep: false,
+            stopped: None,
+            retention: None,
             running: 0,
             turns: 0,
             items: 0,
@@ -76,6 +80,7 @@ impl World {
             number: None,
             created: now,
             body,
+            extra: Default::default(),
         };
         let lane = Lane::session(session.id);
         let fence = Fence { lane: lane.clone(), node: self.node, token: now.nanos() };
@@ -90,6 +95,8 @@ impl World {
             client: session.client.clone(),
             parent: None,
             number: None,
+            place: None,
+            inputs: 1,
             kind: TurnKind::Message,
             lane,
             state: TurnState::Running,
@@ -98,6 +105,7 @@ impl World {
             tag: None,
             on_failure: OnFailure::Discard,
             on_disconnect: OnDisconnect::Finish,
+            recording: Recording::Items,
             parameters: Default::default(),
             usage: None,
             created: now,
@@ -106,15 +114,24 @@ impl World {
         };
         let input = vec![item(0, ItemBody::UserMessage { text: text.into() }, now)];
         let parent = Parent::SessionHead;
-        self.store
-            .accept_turn(&Accept { turn, parent, input, fence: fence.clone(), request: None, waited: None })
-            .await?;
+        let accept = Accept {
+            turn,
+            parent,
+            input,
+            fence: fence.clone(),
+            request: None,
+            waited: None,
+            opens: None,
+            binds: false,
+        };
+        self.store.accept_turn(&accept).await?;
         let now = SystemClock.now();
         let output = vec![item(1, ItemBody::AgentMessage { text: answer.into() }, now)];
         let finish = Finish {
             tenant: session.tenant.clone(),
             turn: id,
             session: Some(session.id),
+            conversation: None,
             fence,
             ending: Ending::Done,
             kept: true,

@@ -73,7 +73,7 @@ impl Asked {
         let Some(value) = self.parts.headers.get("idempotency-key") else { return Ok(None) };
         let key = value.to_str().ok().filter(|k| (1..=KEY_MAX).contains(&k.len()));
         let key = key.ok_or(Refusal::argument("Idempotency-Key"))?;
-        Ok(Some(RequestOnce { key, operation: &self.operation, body: &self.body }))
+        Ok(Some(RequestOnce { key, operation: &self.operation, body: &self.body, first_attempt: false }))
     }
 }
 

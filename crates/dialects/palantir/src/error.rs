@@ -265,7 +265,7 @@ fn missing(names: &Names, kind: Kind, id: String, said: String) -> Envelope {
         Kind::Turn => {
             Envelope::not_found("SessionTraceNotFound", said).with("sessionTraceId", id).agent_and_session(names)
         }
-        Kind::Item | Kind::Conversation | Kind::Credential | Kind::Client | Kind::Blob => {
+        Kind::Tenant | Kind::Item | Kind::Conversation | Kind::Credential | Kind::Client | Kind::Blob => {
             Envelope::not_found("Default:NotFound", said)
         }
     }
@@ -362,7 +362,11 @@ fn model(names: &Names, fault: ModelFault) -> Envelope {
         FaultKind::UnknownModel => Envelope::invalid("UnsupportedLanguageModelRid", message.as_str())
             .with("languageModelRid", model_rid(&fault.detail))
             .with("modelPurpose", "PRIMARY_AGENT"),
-        FaultKind::Refused | FaultKind::Unavailable | FaultKind::BrokenStream | FaultKind::Failed => {
+        FaultKind::Refused
+        | FaultKind::Unavailable
+        | FaultKind::BrokenStream
+        | FaultKind::WrongForm
+        | FaultKind::Failed => {
             Envelope::new(500, "INTERNAL", "SessionExecutionFailed", message.as_str())
                 .with("message", message.as_str())
                 .with("details", fault.kind.to_string())

@@ -161,7 +161,7 @@ pub(crate) fn contexts(contexts: &[Context]) -> Value {
 pub(crate) fn result(record: &TurnRecord) -> Value {
     let bodies = || record.items.iter().map(|item| &item.body);
     let texts = bodies().filter_map(|body| match body {
-        ItemBody::AgentMessage { text } => Some(text.as_str()),
+        ItemBody::AgentMessage { text } | ItemBody::Refusal { text } => Some(text.as_str()),
         _ => None,
     });
     let updates = bodies().filter_map(|body| match body {
@@ -183,11 +183,10 @@ pub(crate) fn result(record: &TurnRecord) -> Value {
 
 /// `SessionExchange`, as it stands in `content`.
 pub(crate) fn exchange(record: &TurnRecord) -> Value {
-    let inputs = record.items.iter().find_map(|item| match &item.body {
-        ItemBody::UserMessage { text } => Some(text.as_str()),
-        _ => None,
-    });
-    let mut wire = json!({"userInput": {"text": inputs.unwrap_or_default()}, "result": result(record)});
+    // Input that was steered in later stands behind what the exchange began with.
+    let input = record.items.iter().take(record.turn.inputs as usize);
+    let texts: Vec<_> = input.filter_map(|item| item.body.user_text()).collect();
+    let mut wire = json!({"userInput": {"text": texts.join("\n")}, "result": result(record)});
     let bodies: Vec<_> = record.items.iter().map(|item| &item.body).collect();
     // Contexts that were looked for and not found were not included in the prompt.
     if let Some(found) = given_contexts(&bodies).filter(|found| !found.is_empty()) {

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use sederunt_core::agent::{Agent, Definition, VersionRef};
-use sederunt_core::app::{NewAgent, Save};
+use sederunt_core::app::{self, NewAgent, Save};
 use sederunt_core::caller::Caller;
 use sederunt_core::error::{Error, Ignore, Kind};
 use sederunt_core::id::{AgentId, Key};
@@ -134,12 +134,12 @@ pub(super) async fn create(
     let id = body.id.as_deref().map(|text| id_in(text).ok_or_else(|| not_an_id(text))).transpose()?;
     let new = NewAgent { key: body.key, id, definition, save, extra: Default::default() };
     let agents = control.app().agents();
-    let (mut agent, _) = agents.create(&caller, new).await?;
+    let (mut agent, _) = agents.create(&caller, new, None).await?;
     for (definition, save) in rest {
-        match agents.save(&caller, agent.id, definition, save).await {
+        match agents.save(&caller, agent.id, version(definition, save), None).await {
             Ok((saved, _)) => agent = saved,
             Err(error) => {
-                agents.delete(&caller, agent.id).await.ignore("the first error is the one to tell");
+                agents.delete(&caller, agent.id, true).await.ignore("the first error is the one to tell");
                 return Err(error.into());
             }
         }
@@ -173,7 +173,7 @@ pub(super) async fn delete(
     Named(agent): Named,
 ) -> Result<StatusCode, Refusal> {
     let agent = find(&control, &caller, &agent).await?;
-    control.app().agents().delete(&caller, agent.id).await?;
+    control.app().agents().delete(&caller, agent.id, true).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -198,8 +198,8 @@ pub(super) async fn save(
 ) -> Result<(StatusCode, Json<VersionView>), Refusal> {
     let (definition, save) = new.read("definition")?;
     let agent = find(&control, &caller, &agent).await?;
-    let (_, version) = control.app().agents().save(&caller, agent.id, definition, save).await?;
-    Ok((StatusCode::CREATED, Json(version.into())))
+    let (_, saved) = control.app().agents().save(&caller, agent.id, version(definition, save), None).await?;
+    Ok((StatusCode::CREATED, Json(saved.into())))
 }
 
 /// The agent that `name` names: by key, else by id or RID.
@@ -244,6 +244,11 @@ fn versions_of(
         Some((Some(first), save)) => Ok(((first, save), read.collect())),
         _ => Err(Refusal::invalid("versions.0.definition", "required", hint)),
     }
+}
+
+/// A version as the core takes it: each save makes one, also of what was saved before.
+fn version(definition: Option<Definition>, save: Save) -> app::NewVersion {
+    app::NewVersion { definition, save, unless_same: false }
 }
 
 async fn shown(control: &Control, agent: Agent) -> Result<Shown, Error> {

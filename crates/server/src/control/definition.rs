@@ -8,7 +8,7 @@ use crate::config::unit;
 use crate::nearest::nearest;
 
 /// The keys of a definition.
-pub const KEYS: [&str; 12] = [
+pub const KEYS: [&str; 14] = [
     "name",
     "description",
     "placeholder",
@@ -16,6 +16,8 @@ pub const KEYS: [&str; 12] = [
     "instructions",
     "parameters",
     "model",
+    "wants",
+    "options",
     "tools",
     "session_ttl",
     "when_busy",
@@ -24,6 +26,9 @@ pub const KEYS: [&str; 12] = [
 ];
 const PARAMETER: [&str; 5] = ["type", "access", "description", "default", "expects"];
 const TOOL: [&str; 4] = ["name", "description", "arguments", "kind"];
+const WANTS: [&str; 2] = ["model", "image"];
+const OPTIONS: [&str; 7] =
+    ["temperature", "top_p", "max_output_tokens", "reasoning_effort", "tool_choice", "parallel_tool_calls", "format"];
 const LIMITS: [&str; 3] = ["turn_timeout", "iterations", "tokens"];
 
 /// What is wrong with a definition, and where.
@@ -50,6 +55,11 @@ pub fn read(mut value: Value) -> Result<Definition, Wrong> {
     };
     known(top, &KEYS, &[])?;
     seconds(top, "session_ttl", &[])?;
+    for (key, keys) in [("wants", WANTS.as_slice()), ("options", OPTIONS.as_slice())] {
+        if let Some(Value::Object(fields)) = top.get(key) {
+            known(fields, keys, &[key])?;
+        }
+    }
     if let Some(Value::Object(limits)) = top.get_mut("limits") {
         known(limits, &LIMITS, &["limits"])?;
         seconds(limits, "turn_timeout", &["limits"])?;
@@ -151,6 +161,11 @@ mod tests {
                 "b": {"type": "data", "expects": ["e"]}
             },
             "model": "m",
+            "wants": {"model": "w", "image": "i"},
+            "options": {
+                "temperature": 1.0, "top_p": 0.5, "max_output_tokens": 9, "reasoning_effort": "low",
+                "tool_choice": "auto", "parallel_tool_calls": true, "format": {"type": "json_object"}
+            },
             "tools": [{"name": "t", "description": "d", "arguments": {}, "kind": "function"}],
             "session_ttl": 1, "when_busy": "queue",
             "limits": {"turn_timeout": 1, "iterations": 2, "tokens": 3},

@@ -38,7 +38,7 @@ impl Once {
 
     /// As the core takes it.
     pub(super) fn request(&self) -> RequestOnce<'_> {
-        RequestOnce { key: &self.key, operation: &self.operation, body: &self.body }
+        RequestOnce { key: &self.key, operation: &self.operation, body: &self.body, first_attempt: false }
     }
 }
 

@@ -7,10 +7,10 @@ use axum::extract::State;
 use http::StatusCode;
 use sederunt_core::agent::{Label, VersionRef};
 use sederunt_core::caller::Caller;
-use sederunt_core::clock::Time;
 use sederunt_core::error::Error;
 use sederunt_core::id::{AgentId, Key, SessionId, UserId};
-use sederunt_core::session::{NewSession, Session, SessionFilter, TITLE_MAX};
+use sederunt_core::page::{Created, Order, Slice};
+use sederunt_core::session::{NewSession, Owner, Session, SessionFilter, TITLE_MAX};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -82,6 +82,8 @@ pub(super) async fn create(
         title: body.title,
         metadata: body.metadata,
         ttl,
+        idle_after: None,
+        retention: None,
         extra: Default::default(),
     };
     let once = once.as_ref().map(Once::request);
@@ -101,15 +103,16 @@ pub(super) async fn list(
         Some(name) => Some(agents::find(&control, &caller, name).await?.id),
     };
     let tenant = caller.tenant.clone();
-    let filter = SessionFilter { tenant, owner: page.user.map(UserId), client: None, agent };
+    let filter = SessionFilter { tenant, owner: page.user.map(whole_user), client: None, agent };
     let binding = format!("control sessions {filter:?} {}", page.expired);
-    let after = page.after.map(|token| app.seal().open::<(Time, SessionId)>(&binding, &token)).transpose()?;
-    let found = app.sessions().all(&caller, filter, page.expired, after, limit).await?;
-    let last = found.last().filter(|_| found.len() == limit as usize).map(|last| (last.created, last.id));
+    let after = page.after.map(|token| app.seal().open::<Created<SessionId>>(&binding, &token)).transpose()?;
+    let slice = Slice { order: Order::NewestFirst, after, before: None, limit };
+    let found = app.sessions().all(&caller, filter, page.expired, &slice).await?;
+    let last = found.items.last().filter(|_| found.more).map(|last| (last.created, last.id));
     let next = last.map(|place| app.seal().seal(&binding, &place)).transpose()?;
     let mut keys = HashMap::new();
-    let mut sessions = Vec::with_capacity(found.len());
-    for session in found {
+    let mut sessions = Vec::with_capacity(found.items.len());
+    for session in found.items {
         let key = key_of(&control, &caller, session.agent, &mut keys).await?;
         sessions.push(SessionView::new(session, key, app.now()));
     }
@@ -140,6 +143,11 @@ pub(super) async fn delete(
 /// The session that `name` names, expired or not.
 pub(super) async fn find(control: &Control, caller: &Caller, name: &str) -> Result<Session, Refusal> {
     Ok(control.app().sessions().any(caller, id(name)?).await?)
+}
+
+/// A user's own sessions, and those of the end users behind them.
+fn whole_user(user: String) -> Owner {
+    Owner { user: UserId(user), end_users: true }
 }
 
 /// The id in a UUID's text, or at the end of an RID.

@@ -10,7 +10,7 @@ use sederunt_core::clock::Time;
 use sederunt_core::error::Error;
 use sederunt_core::id::TurnId;
 use sederunt_core::part::Part;
-use sederunt_core::turn::{NewTurn, OnDisconnect, OnFailure, TurnState};
+use sederunt_core::turn::{NewTurn, TurnState};
 use serde::{Deserialize, Serialize};
 
 use super::Control;
@@ -73,18 +73,7 @@ pub(super) async fn start(
     SentOnce(body, once): SentOnce<Start>,
 ) -> Result<Response, Refusal> {
     let session = sessions::find(&control, &caller, &session).await?;
-    let new = NewTurn {
-        text: body.text,
-        parameters: body.parameters,
-        contexts: None,
-        alias: None,
-        tag: None,
-        when_busy: body.when_busy,
-        when_busy_default: WhenBusy::Reject,
-        caller_runs_tools: false,
-        on_failure: OnFailure::Discard,
-        on_disconnect: OnDisconnect::Finish,
-    };
+    let new = NewTurn { parameters: body.parameters, when_busy: body.when_busy, ..NewTurn::message(body.text) };
     let turns = control.app().turns();
     let started = turns.start(&caller, session.agent, session.id, new, once.as_ref().map(Once::request)).await?;
     match started.read().filter(|_| body.stream) {

@@ -23,7 +23,7 @@ use sederunt_core::part::{Part, PartBody};
 use sederunt_core::session::{NewSession, Session};
 use sederunt_core::store::{SessionStore as _, TurnRecord, TurnStore as _, Waiting};
 use sederunt_core::tool::Tools;
-use sederunt_core::turn::{CancelOutcome, Ending, Lane, NewTurn, OnDisconnect, OnFailure, TurnState};
+use sederunt_core::turn::{CancelOutcome, Ending, Lane, NewTurn, OnFailure, TurnState};
 use sederunt_store::{Durability, Options, SqlStore, Sqlite};
 use serde_json::{Map, Value};
 use tempfile::TempDir;
@@ -110,7 +110,7 @@ impl World {
             save: Save::Publish,
             extra: Default::default(),
         };
-        let (agent, _) = app.agents().create(&user("admin"), new).await.unwrap();
+        let (agent, _) = app.agents().create(&user("admin"), new, None).await.unwrap();
         let calls = ground.calls.lock().unwrap().take().unwrap();
         Self { ground, app, agent: agent.id, calls: tokio::sync::Mutex::new(calls) }
     }
@@ -132,6 +132,8 @@ impl World {
             title: None,
             metadata: Default::default(),
             ttl: Some(TTL),
+            idle_after: None,
+            retention: None,
             extra: Default::default(),
         };
         let session = self.app.sessions().create(&caller, &agent, &version, new, None).await.unwrap();
@@ -162,6 +164,8 @@ pub fn user(name: &str) -> Caller {
         client: ClientId::personal(),
         grants: if name == "admin" { Grants::all() } else { Grants::user() },
         scope: None,
+        every_tenant: false,
+        end_users: false,
     }
 }
 
@@ -182,8 +186,8 @@ impl Seat {
 
     /// The same with an idempotency key; what is asked is the text.
     pub async fn start_once(&self, key: &str, new: NewTurn) -> Result<Started> {
-        let (body, operation) = (new.text.clone(), format!("continue {}", self.session));
-        let once = RequestOnce { key, operation: &operation, body: body.as_bytes() };
+        let (body, operation) = (new.text(), format!("continue {}", self.session));
+        let once = RequestOnce { key, operation: &operation, body: body.as_bytes(), first_attempt: false };
         soon(self.app.turns().start(&self.caller, self.agent, self.session, new, Some(once))).await
     }
 
@@ -266,18 +270,7 @@ impl Seat {
 /// A turn as Palantir's dialect would ask for it: refused when busy, leaves nothing when it fails, finished without its
 /// client.
 pub fn say(text: &str) -> NewTurn {
-    NewTurn {
-        text: text.into(),
-        parameters: Default::default(),
-        contexts: None,
-        alias: None,
-        tag: Some(text.into()),
-        when_busy: None,
-        when_busy_default: WhenBusy::Reject,
-        caller_runs_tools: false,
-        on_failure: OnFailure::Discard,
-        on_disconnect: OnDisconnect::Finish,
-    }
+    NewTurn { tag: Some(text.into()), ..NewTurn::message(text) }
 }
 
 /// The same under a policy of its own. Without a name where it may be steered: what has one is not.

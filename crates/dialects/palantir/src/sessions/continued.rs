@@ -74,16 +74,14 @@ async fn start(asked: &Asked, stream: bool) -> Result<Started, Failure> {
 /// The turn that an input asks for. A failed one leaves nothing; one whose client went away is finished and stored.
 pub(super) fn new_turn(asked: &Asked, input: Input) -> NewTurn {
     NewTurn {
-        text: input.text,
         parameters: input.parameters,
         contexts: input.contexts,
         alias: input.trace_id.map(|id| id.to_string()),
         tag: input.message_id.map(|id| id.to_string()),
-        when_busy: None,
         when_busy_default: asked.dialect.settings.when_busy,
-        caller_runs_tools: false,
         on_failure: OnFailure::Discard,
         on_disconnect: OnDisconnect::Finish,
+        ..NewTurn::message(input.text)
     }
 }
 
@@ -127,7 +125,7 @@ fn text_of(reader: PartReader) -> BoxStream<'static, Result<Bytes, Broken>> {
         let mut reader = reader?;
         loop {
             match reader.next().await?.body {
-                PartBody::Text { delta } if !delta.is_empty() => {
+                PartBody::Text { delta } | PartBody::Refusal { delta } if !delta.is_empty() => {
                     return Some((Ok(Bytes::from(delta)), Some(reader)));
                 }
                 PartBody::End { ending } => {

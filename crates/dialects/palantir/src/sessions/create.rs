@@ -29,6 +29,8 @@ pub(crate) async fn create(asked: Asked) -> Answer {
         title: None,
         metadata: Default::default(),
         ttl: Some(asked.dialect.settings.session_ttl),
+        idle_after: None,
+        retention: None,
         extra: Default::default(),
     };
     let once = asked.once()?;

@@ -264,7 +264,7 @@ async fn agents_and_versions() {
 
     // An agent that is gone takes all of its paths with it.
     let session = desk.session().await;
-    desk.house.app().agents().delete(&operator(), desk.id).await.unwrap();
+    desk.house.app().agents().delete(&operator(), desk.id, true).await.unwrap();
     for rest in ["", "/sessions", &format!("/sessions/{session}"), &format!("/sessions/{session}/content")] {
         missing(&desk.alice.get(&desk.at(rest)).await, "AgentNotFound", a.clone());
     }

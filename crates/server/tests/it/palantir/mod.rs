@@ -155,7 +155,7 @@ fn at(agent: &str, rest: &str) -> String {
 async fn agent(house: &House, key: &str, definition: Value, save: Save) -> AgentId {
     let definition: Definition = serde_json::from_value(definition).unwrap();
     let new = NewAgent { key: key.parse().unwrap(), id: None, definition, save, extra: Default::default() };
-    house.app().agents().create(&operator(), new).await.unwrap().0.id
+    house.app().agents().create(&operator(), new, None).await.unwrap().0.id
 }
 
 /// Who may do everything.
@@ -166,6 +166,8 @@ fn operator() -> Caller {
         client: ClientId::personal(),
         grants: Grants::all(),
         scope: None,
+        every_tenant: false,
+        end_users: false,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sederunt_core::agent::Definition;
-use sederunt_core::app::Save;
+use sederunt_core::app::{NewVersion, Save};
 use serde_json::{Value, json};
 
 use super::{Desk, at, fields, operator};
@@ -92,7 +92,8 @@ async fn a_session_stays_with_the_version_it_began_with() {
     let desk = Desk::new().await;
     let session = desk.session().await;
     let definition = Some(Definition { name: "Other".into(), ..Definition::default() });
-    desk.house.app().agents().save(&operator(), desk.id, definition, Save::Publish).await.unwrap();
+    let saved = NewVersion { definition, save: Save::Publish, unless_same: false };
+    desk.house.app().agents().save(&operator(), desk.id, saved, None).await.unwrap();
     let shown = desk.alice.get(&desk.at(&format!("/sessions/{session}"))).await.json(200);
     assert_eq!(shown["agentVersion"], "1.0");
     let parameters = json!({"site": {"type": "string", "value": "West"}});
