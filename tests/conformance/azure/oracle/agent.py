@@ -1,7 +1,8 @@
 """A hosted agent in the vendor's own container runtime: `agent.py PORT RECORD`.
 
 It answers from the user's last message as the script beside it (`script.toml`) lets Sederunt answer, so that the two can
-be compared. A line of JSON in RECORD tells of each request: its method, path, query and headers.
+be compared. A line of JSON in RECORD tells of each request (its method, path, query and headers), another of each response
+whose end was asked for.
 """
 
 import asyncio
@@ -29,23 +30,25 @@ USAGE = {
 }
 
 
+RECORD = sys.argv[2]
+
+
+def note(line: dict[str, Any]) -> None:
+    with open(RECORD, "a", encoding="utf-8") as record:
+        record.write(json.dumps(line) + "\n")
+
+
 class Recorder:
     """Writes down what each request carried."""
 
-    def __init__(self, app: Any, path: str):
+    def __init__(self, app: Any):
         self.app = app
-        self.path = path
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http" and scope["path"] != "/readiness":
-            seen = {
-                "method": scope["method"],
-                "path": scope["path"],
-                "query": scope["query_string"].decode(),
-                "headers": {name.decode().lower(): value.decode() for name, value in scope["headers"]},
-            }
-            with open(self.path, "a", encoding="utf-8") as record:
-                record.write(json.dumps(seen) + "\n")
+            headers = {name.decode().lower(): value.decode() for name, value in scope["headers"]}
+            query = scope["query_string"].decode()
+            note({"method": scope["method"], "path": scope["path"], "query": query, "headers": headers})
         await self.app(scope, receive, send)
 
 
@@ -141,6 +144,7 @@ async def answer(request: Any, context: Any, cancelled: asyncio.Event) -> AsyncI
         async for event in begin(stream, "one two "):
             yield event
         await cancelled.wait()
+        note({"cancelled": context.response_id})
         return
     elif text == "slow":
         async for event in say(stream, "one two three four five six seven eight", PACE):
@@ -187,5 +191,5 @@ async def cancel(request: Request) -> Response:
 
 
 if __name__ == "__main__":
-    app.add_middleware(Recorder, path=sys.argv[2])
+    app.add_middleware(Recorder)
     app.run(host="127.0.0.1", port=int(sys.argv[1]))

@@ -67,6 +67,13 @@ class Container:
 
     def asked(self) -> list[dict[str, Any]]:
         """The requests that came so far: method, path, query and headers."""
+        return [line for line in self._lines() if "method" in line]
+
+    def cancelled(self) -> list[str]:
+        """The ids of the responses whose end was asked for."""
+        return [line["cancelled"] for line in self._lines() if "cancelled" in line]
+
+    def _lines(self) -> list[dict[str, Any]]:
         if not self._record.exists():
             return []
         return [json.loads(line) for line in self._record.read_text(encoding="utf-8").splitlines()]

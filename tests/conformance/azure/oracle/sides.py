@@ -126,10 +126,18 @@ class Side:
         until(lambda: self.get(response, note=False).json["status"] not in ("queued", "in_progress"), "its end")
         return self.get(response, note=note)
 
-    def began(self, said: str, words: str, *, leave: Callable[[str], object] | None = None, **body: Any) -> str:
-        """Starts a background stream and leaves once `words` were said; the response's id. With `leave`, the stream is
+    def began(
+        self,
+        said: str,
+        words: str,
+        *,
+        leave: Callable[[str], object] | None = None,
+        background: bool = True,
+    ) -> str:
+        """Starts a stream in the background and leaves once `words` were said; the response's id. With `leave`, the stream is
         read to the end that this brings about, and compared."""
-        connection, answer = self.open("POST", "/responses", {"input": said, "background": True, "stream": True, **body})
+        body = {"input": said, "background": background, "stream": True}
+        connection, answer = self.open("POST", "/responses", body)
         with closing(connection):
             text = ""
             while words not in said_in(text):
