@@ -311,6 +311,18 @@ pub const ALL: &[Stage] = &[
         limit: minutes(10),
     },
     Stage {
+        name: "azure-programs",
+        about: "the programs of docs/azure.md run as they stand there",
+        needs: &["build", "azure-sdk", "azure-javascript-sdk"],
+        command: pytest!(
+            "azure-2.10.0",
+            "--confcutdir=tests/conformance/azure/documentation",
+            "tests/conformance/azure/documentation"
+        ),
+        env: &[],
+        limit: minutes(5),
+    },
+    Stage {
         name: "openai-upstream",
         about: "agents answer from an OpenAI-compatible server, and its faults have the vendor's names",
         needs: &["build", "python-sdk"],
