@@ -54,6 +54,8 @@ class Names:
         if isinstance(value, str):
             if key == "agent_session_id" and SESSION.match(value):
                 return "<session>"
+            if key == "call_id" and value.startswith("call_"):
+                return self.of(value, "call")
             if key == "request_id" and REQUEST.match(value):
                 return "<request>"
             return EMBEDDED.sub(lambda found: self.of(found[0], found[0].split("_")[0]), value)
@@ -71,7 +73,7 @@ def differences(there: list[Reply], here: list[Reply]) -> Iterator[Difference]:
             continue
         for header in sorted(HEADERS):
             if (header in one.headers) != (header in two.headers):
-                yield Difference(f"header {header}", *(reply.headers.get(header, ABSENT) for reply in (one, two)))
+                yield Difference(f"header {header}", *("present" if header in each.headers else ABSENT for each in (one, two)))
         types = [reply.headers.get("content-type", ABSENT).split(";")[0] for reply in (one, two)]
         if types[0] != types[1]:
             yield Difference("content type", *types)
