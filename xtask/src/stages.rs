@@ -149,6 +149,14 @@ pub const ALL: &[Stage] = &[
         limit: minutes(10),
     },
     Stage {
+        name: "cross-sdks",
+        about: "the Python SDKs of all vendors are installed together",
+        needs: &[],
+        command: &[XTASK, "install-python", "cross", "sdks"],
+        env: &[],
+        limit: minutes(10),
+    },
+    Stage {
         name: "azure-javascript-sdk",
         about: "@azure/ai-projects 2.8.0 is installed, with openai 6.49.0",
         needs: &[],
@@ -319,6 +327,14 @@ pub const ALL: &[Stage] = &[
             "--confcutdir=tests/conformance/azure/documentation",
             "tests/conformance/azure/documentation"
         ),
+        env: &[],
+        limit: minutes(5),
+    },
+    Stage {
+        name: "cross",
+        about: "a session made over one API goes on over the others",
+        needs: &["build", "cross-sdks"],
+        command: pytest!("cross-sdks", "tests/conformance/cross"),
         env: &[],
         limit: minutes(5),
     },
