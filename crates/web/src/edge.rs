@@ -209,8 +209,8 @@ fn said(panic: &(dyn Any + Send)) -> &str {
     panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("nothing")
 }
 
-/// Makes request ids: a random start for each process, then a count, since a draw of chance for each request costs
-/// more than all else that the edge does.
+/// Makes request ids of 32 hexadecimal digits: a random start for each process, then a count, since a draw of chance for
+/// each request costs more than all else that the edge does.
 #[derive(Clone, Debug)]
 pub struct RequestIds {
     process: u32,
@@ -231,7 +231,7 @@ impl RequestIds {
 
     fn next(&self) -> HeaderValue {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        HeaderValue::from_maybe_shared(format!("{:08x}-{number:x}", self.process))
+        HeaderValue::from_maybe_shared(format!("{:08x}{number:024x}", self.process))
             .unwrap_or(HeaderValue::from_static("unnumbered"))
     }
 }
