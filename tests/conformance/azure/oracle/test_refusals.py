@@ -40,6 +40,47 @@ WRONG: dict[str, Any] = {
     "two_at_once": {"input": 5, "stream": "x"},
 }
 
+VALUES = {"boolean": True, "string": "x", "integer": 5, "array": [], "object": {}}
+KINDS = {
+    "agent_session_id": ["string"],
+    "background": ["boolean", None],
+    "conversation": ["string", "object", None],
+    "include": ["array", None],
+    "input": ["string", "array"],
+    "instructions": ["string", None],
+    "max_output_tokens": ["integer", None],
+    "max_tool_calls": ["integer", None],
+    "metadata": ["object", None],
+    "model": ["string"],
+    "parallel_tool_calls": ["boolean", None],
+    "previous_response_id": ["string", None],
+    "prompt_cache_key": ["string", None],
+    "reasoning": ["object", None],
+    "safety_identifier": ["string", None],
+    "store": ["boolean", None],
+    "stream": ["boolean", None],
+    "stream_options": ["object", None],
+    "structured_inputs": ["object"],
+    "temperature": ["integer", None],
+    "text": ["object"],
+    "tool_choice": ["object"],
+    "tools": ["array"],
+    "top_logprobs": ["integer", None],
+    "top_p": ["integer", None],
+    "user": ["string"],
+}
+"""What a member of a request may be; anything else is refused."""
+
+
+@pytest.mark.parametrize("member", KINDS)
+def test_kinds(compare, member: str):
+    @compare
+    def _(side):
+        for kind, value in {**VALUES, None: None}.items():
+            if kind not in KINDS[member]:
+                refused = side.create(**{"input": "three words", member: value})
+                assert refused.status == 400, (kind, refused.body)
+
 
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong(compare, name: str):
