@@ -3,7 +3,9 @@
 
 #![warn(missing_docs)]
 
+mod names;
 pub mod openai;
+mod preamble;
 mod registry;
 pub mod script;
 pub mod secret;

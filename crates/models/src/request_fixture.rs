@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use sederunt_core::agent::{AgentVersion, Definition, Label};
 use sederunt_core::clock::Time;
+use sederunt_core::item::ItemBody;
 use sederunt_core::model::ModelRequest;
 
 /// What `agent` is asked with `text`, first thing in a session.
@@ -23,6 +24,10 @@ pub fn request(agent: &str, text: &str) -> ModelRequest {
         session: None,
         turn: 1,
         text: text.into(),
+        input: vec![ItemBody::UserMessage { text: text.into() }],
+        instructions: None,
+        options: Default::default(),
+        wire: None,
         parameters: Default::default(),
         contexts: Vec::new(),
         line: Vec::new(),

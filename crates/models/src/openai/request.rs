@@ -1,17 +1,15 @@
-//! What a server is asked: one system message (instructions, summaries, parameters, contexts: many chat templates take
-//! only one, at the front), then the line, the input and what the turn did so far.
+//! What a server is asked: one system message (instructions, summaries, parameters, contexts and what the system says in
+//! the conversation: many chat templates take only one, at the front), then the line, the input and what the turn did so
+//! far.
 
-use std::collections::BTreeMap;
-
-use sederunt_core::agent::{ParameterValue, ToolDefinition};
-use sederunt_core::item::{Context, ItemBody, ToolCall, ToolKind, ToolResult};
+use sederunt_core::agent::{AnswerFormat, ModelOptions, ToolChoice, ToolDefinition};
+use sederunt_core::item::{ItemBody, ToolCall, ToolResult};
 use sederunt_core::model::ModelRequest;
 use serde_json::{Map, Value, json};
 
 use super::Settings;
-
-/// The longest name of a function.
-const MAX_NAME: usize = 64;
+use crate::names::Names;
+use crate::preamble::preamble;
 
 /// A request's body, and what the names in it stand for.
 #[derive(Debug)]
@@ -23,17 +21,21 @@ pub struct Question {
 impl Question {
     pub fn of(settings: &Settings, request: &ModelRequest) -> Self {
         let names = Names::of(&request.tools);
-        let mut messages = Messages { list: Vec::new(), open: Vec::new(), names: &names };
+        let mut messages = Messages { system: preamble(request), list: Vec::new(), open: Vec::new(), names: &names };
         for item in &request.line {
             messages.item(item);
         }
-        messages.user(&request.text);
-        for item in &request.so_far {
+        // Servers insist that results follow their calls at once, before anything else that the input says.
+        for item in request.input.iter().filter(|item| matches!(item, ItemBody::ToolResult(_))) {
             messages.item(item);
         }
-        let messages = messages.finish(system(request));
+        for item in request.input.iter().chain(&request.so_far) {
+            messages.item(item);
+        }
+        let messages = messages.finish();
 
         let mut body = settings.body.clone();
+        options(&mut body, &request.options, !request.tools.is_empty(), &names);
         body.insert("model".into(), json!(settings.model));
         body.insert("messages".into(), messages);
         body.insert("stream".into(), json!(true));
@@ -44,6 +46,42 @@ impl Question {
             body.insert("tools".into(), request.tools.iter().map(|tool| function(tool, &names)).collect());
         }
         Self { body: Value::Object(body), names }
+    }
+}
+
+/// Adds what the agent or its caller asks for; it goes before what the configuration says.
+fn options(body: &mut Map<String, Value>, options: &ModelOptions, with_tools: bool, names: &Names) {
+    // Servers that know only the older name are told apart by the configuration's use of it.
+    let most = if body.contains_key("max_tokens") { "max_tokens" } else { "max_completion_tokens" };
+    let told = [
+        ("temperature", options.temperature.map(Value::from)),
+        ("top_p", options.top_p.map(Value::from)),
+        (most, options.max_output_tokens.map(Value::from)),
+        ("reasoning_effort", options.reasoning_effort.clone().map(Value::from)),
+        ("tool_choice", options.tool_choice.as_ref().filter(|_| with_tools).map(|choice| tool_choice(choice, names))),
+        ("parallel_tool_calls", options.parallel_tool_calls.filter(|_| with_tools).map(Value::from)),
+        ("response_format", options.format.as_ref().and_then(response_format)),
+    ];
+    body.extend(told.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+}
+
+fn tool_choice(choice: &ToolChoice, names: &Names) -> Value {
+    match choice {
+        ToolChoice::Auto => json!("auto"),
+        ToolChoice::None => json!("none"),
+        ToolChoice::Required => json!("required"),
+        ToolChoice::Tool(tool) => json!({"type": "function", "function": {"name": names.wire(tool)}}),
+    }
+}
+
+fn response_format(format: &AnswerFormat) -> Option<Value> {
+    match format {
+        AnswerFormat::Text => None,
+        AnswerFormat::JsonObject => Some(json!({"type": "json_object"})),
+        AnswerFormat::JsonSchema { name, schema, strict } => Some(json!({
+            "type": "json_schema",
+            "json_schema": {"name": name, "schema": schema, "strict": strict},
+        })),
     }
 }
 
@@ -59,36 +97,6 @@ fn function(tool: &ToolDefinition, names: &Names) -> Value {
     json!({"type": "function", "function": function})
 }
 
-/// Everything that is said to the model rather than in the conversation.
-fn system(request: &ModelRequest) -> String {
-    let mut passages: Vec<String> = request.version.definition.instructions.iter().cloned().collect();
-    for item in &request.line {
-        if let ItemBody::Compaction { summary, .. } = item {
-            passages.push(format!("Summary of the conversation so far:\n{summary}"));
-        }
-    }
-    if !request.parameters.is_empty() {
-        let lines = request.parameters.iter().map(|(name, value)| match value {
-            ParameterValue::Text(text) => format!("\n{name}: {text}"),
-            ParameterValue::Data(data) => format!("\n{name}: {data}"),
-        });
-        passages.push(format!("Parameters of this conversation:{}", lines.collect::<String>()));
-    }
-    if !request.contexts.is_empty() {
-        let pieces = request.contexts.iter().map(|context| match context {
-            Context::Objects { objects, properties } if properties.is_empty() => {
-                format!("\n\n[objects]\n{}", objects.join("\n"))
-            }
-            Context::Objects { objects, properties } => {
-                format!("\n\n[objects; properties: {}]\n{}", properties.join(", "), objects.join("\n"))
-            }
-            Context::Passage { source, text, .. } => format!("\n\n[{source}]\n{text}"),
-        });
-        passages.push(format!("Context for the user's last message:{}", pieces.collect::<String>()));
-    }
-    passages.join("\n\n")
-}
-
 enum Message {
     User(String),
     Assistant { text: String, calls: Vec<Value> },
@@ -98,6 +106,7 @@ enum Message {
 /// The conversation as messages. Every call gets a result, as servers insist; a call that a cancelled turn left open is
 /// told to have none.
 struct Messages<'a> {
+    system: String,
     list: Vec<Message>,
     open: Vec<String>,
     names: &'a Names,
@@ -107,7 +116,8 @@ impl Messages<'_> {
     fn item(&mut self, item: &ItemBody) {
         match item {
             ItemBody::UserMessage { text } => self.user(text),
-            ItemBody::AgentMessage { text } => self.agent(text),
+            ItemBody::SystemMessage { text } => self.system(text),
+            ItemBody::AgentMessage { text } | ItemBody::Refusal { text } => self.agent(text),
             ItemBody::ToolCall(call) => self.call(call),
             ItemBody::ToolResult(result) => self.result(result),
             // The first is not for the model, the next two stand in the system message or in an earlier one, the rest
@@ -119,6 +129,13 @@ impl Messages<'_> {
             | ItemBody::Artifact { .. }
             | ItemBody::Opaque { .. } => {}
         }
+    }
+
+    fn system(&mut self, more: &str) {
+        if !self.system.is_empty() {
+            self.system.push_str("\n\n");
+        }
+        self.system.push_str(more);
     }
 
     fn user(&mut self, more: &str) {
@@ -177,9 +194,9 @@ impl Messages<'_> {
         }
     }
 
-    fn finish(mut self, system: String) -> Value {
+    fn finish(mut self) -> Value {
         self.close();
-        let system = (!system.is_empty()).then(|| json!({"role": "system", "content": system}));
+        let system = (!self.system.is_empty()).then(|| json!({"role": "system", "content": self.system}));
         let told = self.list.into_iter().map(|message| match message {
             Message::User(text) => json!({"role": "user", "content": text}),
             Message::Assistant { text, calls } if calls.is_empty() => json!({"role": "assistant", "content": text}),
@@ -193,50 +210,12 @@ impl Messages<'_> {
     }
 }
 
-/// Tools by the names that servers take: letters, digits, `_` and `-`, at most 64.
-#[derive(Debug)]
-pub struct Names {
-    tools: BTreeMap<String, (String, ToolKind)>,
-}
-
-impl Names {
-    fn of(tools: &[ToolDefinition]) -> Self {
-        let mut named: BTreeMap<String, (String, ToolKind)> = BTreeMap::new();
-        for tool in tools {
-            let base = legal(&tool.name);
-            let mut wire = base.clone();
-            let mut count = 1;
-            while named.contains_key(&wire) {
-                count += 1;
-                let end = format!("_{count}");
-                wire = base.chars().take(MAX_NAME - end.len()).chain(end.chars()).collect();
-            }
-            named.insert(wire, (tool.name.clone(), tool.kind));
-        }
-        Self { tools: named }
-    }
-
-    fn wire(&self, tool: &str) -> String {
-        let found = self.tools.iter().find(|(_, (name, _))| name == tool);
-        found.map_or_else(|| legal(tool), |(wire, _)| wire.clone())
-    }
-
-    /// The tool that a server calls by `wire`; a name that nobody told it is taken as it is.
-    pub fn tool(&self, wire: &str) -> (String, ToolKind) {
-        self.tools.get(wire).cloned().unwrap_or_else(|| (wire.to_owned(), ToolKind::default()))
-    }
-}
-
-fn legal(name: &str) -> String {
-    let letter = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') { c } else { '_' };
-    name.chars().map(letter).take(MAX_NAME).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::request_fixture::request;
-    use std::sync::Arc;
+    use sederunt_core::agent::ParameterValue;
+    use sederunt_core::item::{Context, ToolKind};
 
     fn call(id: &str, tool: &str) -> ItemBody {
         ItemBody::ToolCall(ToolCall {
@@ -260,7 +239,7 @@ mod tests {
     #[test]
     fn a_turn_is_told_in_the_order_in_which_it_happened() {
         let mut asked = request("a", "And now?");
-        Arc::make_mut(&mut asked.version).definition.instructions = Some("Be brief.".into());
+        asked.instructions = Some("Be brief.".into());
         asked.parameters.insert("site".into(), ParameterValue::Text("North".into()));
         asked.contexts = vec![Context::Passage { source: "book".into(), version: "1".into(), text: "Page.".into() }];
         asked.line = vec![
@@ -310,17 +289,79 @@ mod tests {
     }
 
     #[test]
-    fn names_become_legal_and_lead_back() {
-        let tool =
-            |name: &str, kind| ToolDefinition { name: name.into(), description: None, arguments: Value::Null, kind };
-        let tools = [tool("pump list", ToolKind::Query), tool("pump/list", ToolKind::Sql)];
-        let names = Names::of(&tools);
-        assert_eq!(names.wire("pump/list"), "pump_list_2");
-        assert_eq!(names.tool("pump_list"), ("pump list".into(), ToolKind::Query));
-        assert_eq!(names.tool("pump_list_2"), ("pump/list".into(), ToolKind::Sql));
-        let asked = ModelRequest { tools: tools.to_vec(), ..request("a", "x") };
+    fn a_tool_is_told_by_a_legal_name_and_an_object_of_parameters() {
+        let tool = ToolDefinition {
+            name: "pump list".into(),
+            description: None,
+            arguments: Value::Null,
+            kind: ToolKind::Query,
+        };
         let parameters = json!({"type": "object", "properties": {}});
         let function = json!({"name": "pump_list", "parameters": parameters});
-        assert_eq!(ask(&asked)["tools"][0], json!({"type": "function", "function": function}));
+        let asked = ModelRequest { tools: vec![tool], ..request("a", "x") };
+        assert_eq!(ask(&asked)["tools"], json!([{"type": "function", "function": function}]));
+    }
+
+    #[test]
+    fn outputs_that_the_caller_brings_follow_their_calls() {
+        let mut asked = request("a", "And?");
+        asked.line = vec![ItemBody::UserMessage { text: "x".into() }, call("c1", "t"), call("c2", "t")];
+        asked.input.push(result("c1", Ok(json!("1"))));
+        let messages = ask(&asked)["messages"].clone();
+        assert_eq!(messages[2], json!({"role": "tool", "tool_call_id": "c1", "content": "1"}));
+        assert_eq!(messages[3], json!({"role": "tool", "tool_call_id": "c2", "content": "Error: there is no result"}));
+        assert_eq!(messages[4], json!({"role": "user", "content": "And?"}));
+        assert_eq!(messages.as_array().map(Vec::len), Some(5));
+    }
+
+    #[test]
+    fn what_the_system_says_is_one_message_at_the_front() {
+        let mut asked = request("a", "x");
+        asked.instructions = Some("Be brief.".into());
+        asked.line = vec![ItemBody::Refusal { text: "No.".into() }];
+        asked.input.push(ItemBody::SystemMessage { text: "In French.".into() });
+        asked.input.push(ItemBody::Opaque { dialect: "d".into(), value: json!({"type": "input_image"}) });
+        assert_eq!(
+            ask(&asked)["messages"],
+            json!([
+                {"role": "system", "content": "Be brief.\n\nIn French."},
+                {"role": "assistant", "content": "No."},
+                {"role": "user", "content": "x"},
+            ])
+        );
+    }
+
+    #[test]
+    fn what_the_caller_asks_for_goes_before_what_the_configuration_says() {
+        let mut settings = Settings::new("http://x", "m");
+        settings.body = json!({"temperature": 1, "max_tokens": 9, "seed": 3}).as_object().cloned().unwrap();
+        let mut asked = request("a", "x");
+        let schema = json!({"type": "object"});
+        asked.options = ModelOptions {
+            temperature: Some(0.5),
+            top_p: Some(0.25),
+            max_output_tokens: Some(7),
+            reasoning_effort: Some("low".into()),
+            tool_choice: Some(ToolChoice::Tool("pump list".into())),
+            parallel_tool_calls: Some(false),
+            format: Some(AnswerFormat::JsonSchema { name: "f".into(), schema: schema.clone(), strict: true }),
+        };
+        let told = Question::of(&settings, &asked).body;
+        assert_eq!((&told["temperature"], &told["top_p"], &told["max_tokens"]), (&json!(0.5), &json!(0.25), &json!(7)));
+        assert_eq!((&told["seed"], &told["reasoning_effort"]), (&json!(3), &json!("low")));
+        let format = json!({"type": "json_schema", "json_schema": {"name": "f", "schema": schema, "strict": true}});
+        assert_eq!(told["response_format"], format);
+        assert_eq!(told.get("tool_choice"), None, "without tools there is nothing to choose");
+
+        let tool = |name: &str| ToolDefinition {
+            name: name.into(),
+            description: None,
+            arguments: Value::Null,
+            kind: ToolKind::Function,
+        };
+        asked.tools = vec![tool("pump list")];
+        let told = ask(&asked);
+        assert_eq!(told["tool_choice"], json!({"type": "function", "function": {"name": "pump_list"}}));
+        assert_eq!((&told["parallel_tool_calls"], &told["max_completion_tokens"]), (&json!(false), &json!(7)));
     }
 }

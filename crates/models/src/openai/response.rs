@@ -10,14 +10,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::failure::{cut, in_stream};
-use super::request::Names;
+use crate::names::Names;
 
 /// The most calls in one answer.
 const MAX_CALLS: usize = 128;
 /// The most that all calls of an answer may amount to, in bytes.
 const MAX_CALL_BYTES: usize = 4 << 20;
-/// How much of a refusal the log gets, in bytes.
-const MAX_REFUSAL: usize = 2048;
 
 #[derive(Debug, Deserialize)]
 struct Chunk {
@@ -99,7 +97,6 @@ pub struct Assembly {
     calls: Vec<Pieces>,
     bytes: usize,
     usage: Option<Usage>,
-    refusal: String,
     stop: Option<Stop>,
 }
 
@@ -109,15 +106,7 @@ impl Assembly {
             ItemBody::ToolCall(call) => Some(call.call.clone()),
             _ => None,
         });
-        Self {
-            names,
-            taken: taken.collect(),
-            calls: Vec::new(),
-            bytes: 0,
-            usage: None,
-            refusal: String::new(),
-            stop: None,
-        }
+        Self { names, taken: taken.collect(), calls: Vec::new(), bytes: 0, usage: None, stop: None }
     }
 
     /// Whether the server has said why it stopped.
@@ -140,11 +129,7 @@ impl Assembly {
             let thought = delta.reasoning_content.or(delta.reasoning);
             out.extend(thought.filter(|text| !text.is_empty()).map(ModelEvent::Reasoning));
             out.extend(delta.content.filter(|text| !text.is_empty()).map(ModelEvent::Text));
-            if let Some(refusal) = delta.refusal
-                && self.refusal.len() < MAX_REFUSAL
-            {
-                self.refusal.push_str(&refusal);
-            }
+            out.extend(delta.refusal.filter(|text| !text.is_empty()).map(ModelEvent::Refusal));
             for piece in delta.tool_calls.into_iter().flatten() {
                 self.piece(piece)?;
             }
@@ -193,9 +178,6 @@ impl Assembly {
     /// an error at once, so that no tool runs and the model can try again; in an answer that was cut short such a call
     /// is dropped.
     pub fn finish(&mut self, out: &mut VecDeque<ModelEvent>) -> Result<(), ModelFault> {
-        if !self.refusal.is_empty() {
-            return Err(FaultKind::Refused.with(cut(&self.refusal, MAX_REFUSAL)));
-        }
         let stop = self.stop.unwrap_or(Stop::Done);
         let mut errors = Vec::new();
         for (at, pieces) in std::mem::take(&mut self.calls).into_iter().enumerate() {

@@ -324,11 +324,11 @@ async fn refusals_are_named_and_never_quoted_to_the_caller() {
 }
 
 #[tokio::test]
-async fn a_model_that_refuses_says_so_at_its_end() {
-    let refusal = json!({"choices": [{"delta": {"refusal": "I can't."}, "finish_reason": "stop"}]}).to_string();
-    let server = Server::start([streams(&[&refusal, "[DONE]"])]).await;
-    let (_, fault) = fault(server.settings()).await;
-    assert_eq!((fault.kind, fault.detail.as_str()), (FaultKind::Refused, "I can't."));
+async fn a_model_that_refuses_is_heard_word_by_word() {
+    let refuses = |text: &str| json!({"choices": [{"delta": {"refusal": text, "content": null}}]}).to_string();
+    let told = events(streams(&[&refuses("I "), &refuses("can't."), &stops("stop"), "[DONE]"])).await;
+    let refusal = |text: &str| ModelEvent::Refusal(text.into());
+    assert_eq!(told, [refusal("I "), refusal("can't."), ModelEvent::Stop(Stop::Done)]);
 }
 
 #[tokio::test]
