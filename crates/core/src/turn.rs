@@ -290,6 +290,8 @@ pub enum Strand {
 /// A turn to be run.
 #[derive(Clone, Debug)]
 pub struct NewTurn {
+    /// Its id, where that must be known before it is accepted; a new one otherwise. Never one that was used.
+    pub id: Option<TurnId>,
     /// What is said, in order. At least one user message, or outputs of tools that the caller ran, or nothing at all,
     /// which lets the model speak first.
     pub input: Vec<NewItem>,
@@ -336,6 +338,7 @@ impl NewTurn {
     /// on when the client goes away.
     pub fn message(text: impl Into<String>) -> Self {
         Self {
+            id: None,
             input: vec![ItemBody::UserMessage { text: text.into() }.into()],
             kind: TurnKind::Message,
             strand: Strand::Session,

@@ -108,6 +108,12 @@ impl Turns<'_> {
         Ok(Found { record: Arc::new(record), live })
     }
 
+    /// The line that ends with a turn which the caller may see, oldest first: as much of it as a model is shown.
+    pub async fn line(&self, caller: &Caller, head: TurnId) -> Result<Vec<TurnRecord>> {
+        self.get(caller, head).await?;
+        self.0.store().line(&caller.tenant, head, self.0.engine().settings().line_turns).await
+    }
+
     /// The parts of a turn from number `from`, as they were or as they come. Only of a turn that runs here, or whose stream
     /// can be read again.
     pub fn replay(&self, found: &Found, from: u32) -> Replay {

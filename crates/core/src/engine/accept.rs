@@ -83,6 +83,8 @@ impl Accept {
         (self.turn.recording == Recording::Nothing).then(|| {
             let mut bare = Self { input: Vec::new(), ..self.clone() };
             bare.turn.inputs = 0;
+            bare.turn.parameters.clear();
+            bare.turn.extra.clear();
             bare
         })
     }
@@ -221,7 +223,7 @@ impl Engine {
     ) -> Accept {
         let ports = &self.0.ports;
         let now = ports.clock.now();
-        let id = TurnId(ports.ids.uuid(now));
+        let id = new.id.unwrap_or_else(|| TurnId(ports.ids.uuid(now)));
         let lane = lane.unwrap_or_else(|| Lane::turn(id));
         let session = setting.session.as_ref().map(|session| session.id);
         let turn = Turn {
