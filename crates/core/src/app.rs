@@ -2,6 +2,7 @@
 
 mod agents;
 mod conversations;
+mod files;
 mod sessions;
 mod turns;
 
@@ -14,9 +15,11 @@ use tokio_util::task::TaskTracker;
 
 pub use agents::{Agents, NewAgent, NewVersion, Save};
 pub use conversations::Conversations;
+pub use files::{FileAt, Files};
 pub use sessions::{RequestOnce, Seat, Sessions};
 pub use turns::{Found, Place, Sitting, Traced, Turns};
 
+use crate::blob::Blobs;
 use crate::clock::{Clock, Time, Timer};
 use crate::engine::Engine;
 use crate::error::Result;
@@ -32,6 +35,8 @@ use crate::tool::Tools;
 pub struct Ports {
     /// The database.
     pub store: Arc<dyn Store>,
+    /// The files of sessions.
+    pub blobs: Arc<dyn Blobs>,
     /// What generates.
     pub models: Arc<dyn Models>,
     /// What turns may call.
@@ -71,6 +76,10 @@ pub struct Settings {
     pub running_turns: usize,
     /// How long positions that sessions left are remembered for walks.
     pub walk_window: Duration,
+    /// The most bytes that the files of one session have together.
+    pub session_files_size: u64,
+    /// The most files and folders of one session.
+    pub session_files: u64,
 }
 
 impl Default for Settings {
@@ -83,6 +92,8 @@ impl Default for Settings {
             turn_bytes: 16 << 20,
             running_turns: 20_000,
             walk_window: Duration::from_secs(3_600),
+            session_files_size: 1 << 30,
+            session_files: 10_000,
         }
     }
 }
@@ -177,6 +188,11 @@ impl App {
     /// Turns.
     pub fn turns(&self) -> Turns<'_> {
         Turns(self)
+    }
+
+    /// Files of sessions.
+    pub fn files(&self) -> Files<'_> {
+        Files(self)
     }
 
     /// Conversations.

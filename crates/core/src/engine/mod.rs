@@ -6,6 +6,7 @@
 
 mod accept;
 mod finish;
+mod homes;
 mod import;
 mod lease;
 mod live;
@@ -26,6 +27,7 @@ pub use live::{Live, Outcome, PartReader};
 pub use replay::Replay;
 
 use crate::app::{Ports, Settings};
+use crate::blob::Home;
 use crate::error::{Error, Ignore, Result};
 use crate::id::{NodeId, TenantId, TurnId};
 use crate::store::{Fence, Swept};
@@ -50,6 +52,8 @@ struct Shared {
     draining: AtomicBool,
     /// Shared while a turn is stored but not yet among those that run here; whoever must know all of them waits for it.
     accepting: tokio::sync::RwLock<()>,
+    /// The home that the last sweep ended with, if there are more.
+    swept_home: Mutex<Option<Home>>,
 }
 
 impl Engine {
@@ -64,7 +68,12 @@ impl Engine {
             tokens: AtomicI64::new(0),
             draining: AtomicBool::new(false),
             accepting: tokio::sync::RwLock::new(()),
+            swept_home: Mutex::default(),
         }))
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.0.settings
     }
 
     pub(crate) fn node(&self) -> NodeId {
@@ -143,6 +152,7 @@ impl Engine {
             sum.alive += swept.alive;
             sum.reaped += swept.reaped;
             if swept == Swept::default() {
+                sum.reaped += self.sweep_homes().await?;
                 return Ok(sum);
             }
         }
