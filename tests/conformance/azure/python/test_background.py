@@ -107,16 +107,17 @@ def test_a_response_outlives_the_client_that_started_it(talk):
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ({}, "This response cannot be streamed because it was not created with background=true."),
-        ({"background": True}, "This response cannot be streamed because it was not created with stream=true."),
+        ({}, "This response cannot be streamed because it was not created with background=true"),
+        ({"background": True}, "This response cannot be streamed because it was not created with stream=true"),
     ],
 )
 def test_only_streams_in_the_background_are_replayed(talk, how, message):
     identifier = talk.responses.create(input="three words", **how).id
     if how:
         ended(talk, identifier)
-    refusal = refusal_of(lambda: list(talk.responses.retrieve(identifier, stream=True)))
-    assert refusal == (400, "invalid_request_error", message, "stream")
+    status, code, said, param = refusal_of(lambda: list(talk.responses.retrieve(identifier, stream=True)))
+    assert (status, code, param) == (400, "invalid_request_error", "stream")
+    assert said.startswith(message)
 
 
 def test_a_cancelled_stream_is_not_replayed(talk):

@@ -69,12 +69,12 @@ def test_a_models_refusal_for_now_is_429_with_a_wait(talk):
 def test_a_conversation_that_is_too_long_is_told_apart(talk):
     with pytest.raises(BadRequestError) as failure:
         talk.responses.create(input="fault context_too_large")
-    assert "exceed" in failure.value.code
+    assert failure.value.code == "token_limit_exceeded"
 
 
 def test_an_answer_that_breaks_off_has_failed(talk):
     failed = talk.responses.create(input="break")
-    assert (failed.status, failed.output, failed.error.code) == ("failed", [], "server_error")
+    assert (failed.status, failed.output, failed.error.code) == ("failed", [], "model_stream_broken")
 
 
 def test_an_unknown_path_is_404_and_a_wrong_method_405(server, agent):

@@ -24,7 +24,7 @@ def test_streams_and_their_helper_end(talk, said):
     events = list(talk.responses.create(input=said, stream=True))
     assert (events[0].type, events[-1].type) == ("response.created", "response.completed")
     assert [event.sequence_number for event in events] == list(range(len(events)))
-    with talk.responses.stream(input=said) as stream:
+    with talk.responses.stream(model="scripted", input=said) as stream:
         assert stream.get_final_response().status == "completed"
 
 
