@@ -1,4 +1,4 @@
-"""Fixtures that the tests of all of the vendor's Python SDKs share: one server, and agents and sessions made over the wire."""
+"""Fixtures that the tests of all the vendor's Python SDKs share: one server; agents and sessions made over the wire."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ def script() -> str:
 
 @pytest.fixture(scope="session")
 def server(script: str) -> Iterator[Server]:
-    # A turn waits this long for another of its conversation: enough for a short one, and no test waits long for the refusal.
+    # So long a turn waits for another of its conversation: enough for a short one, and refusals come soon.
     environment = {"SEDERUNT_AZURE_CONVERSATION_WAIT": "500ms"}
     with Server("--script", script, environment=environment) as running:
         if SCHEME == "https":

@@ -45,7 +45,9 @@ def test_an_unknown_agent_is_not_found(agents):
 
 def test_agents_are_created_and_updated_over_rest(server, new_name):
     name = new_name()
-    made = raw(server, "POST", "/agents", {"name": name, "definition": PROMPT, "description": "A", "metadata": {"a": "1"}})
+    made = raw(
+        server, "POST", "/agents", {"name": name, "definition": PROMPT, "description": "A", "metadata": {"a": "1"}}
+    )
     assert (made.status, made.json["object"], made.json["name"]) == (200, "agent", name)
     latest = made.json["versions"]["latest"]
     assert (latest["version"], latest["description"], latest["metadata"]) == ("1", "A", {"a": "1"})

@@ -33,7 +33,11 @@ def test_a_response_runs_on_by_itself(talk):
     assert (started.status, started.background, started.output) == ("in_progress", True, [])
     assert talk.responses.retrieve(started.id).status in ("in_progress", "completed")
     done = ended(talk, started.id)
-    assert (done.status, done.background, done.output_text) == ("completed", True, "one two three four five six seven eight")
+    assert (done.status, done.background, done.output_text) == (
+        "completed",
+        True,
+        "one two three four five six seven eight",
+    )
 
 
 def test_a_response_that_fails_says_why(talk):
@@ -61,7 +65,12 @@ def test_a_cancelled_response_is_empty_and_stays_so(talk):
 def test_what_has_ended_cannot_be_cancelled(talk, said, message):
     identifier = talk.responses.create(input=said, background=True).id
     ended(talk, identifier)
-    assert refusal_of(lambda: talk.responses.cancel(identifier)) == (400, "invalid_request_error", message, "response_id")
+    assert refusal_of(lambda: talk.responses.cancel(identifier)) == (
+        400,
+        "invalid_request_error",
+        message,
+        "response_id",
+    )
 
 
 def test_a_response_that_was_waited_for_cannot_be_cancelled(talk):
@@ -137,7 +146,11 @@ def test_starting_after_is_a_number(server, talk):
     answer = connection.getresponse()
     error = json.loads(answer.read())["error"]
     connection.close()
-    assert (answer.status, error["message"], error["param"]) == (400, "starting_after must be an integer", "starting_after")
+    assert (answer.status, error["message"], error["param"]) == (
+        400,
+        "starting_after must be an integer",
+        "starting_after",
+    )
 
 
 def test_a_response_in_the_background_keeps_its_session_busy_but_readable(talk, agents, agent):

@@ -1,7 +1,7 @@
 """Conversations: their life, the turns that use them, and what a failed turn leaves."""
 
 import pytest
-from azure_wire import raw, refused
+from azure_wire import raw
 from openai import APIStatusError, ConflictError, NotFoundError
 
 UNKNOWN = "conv_" + "0" * 16 + "00" + "A" * 32

@@ -80,7 +80,9 @@ def test_a_patch_changes_what_it_names(agents, agent):
     assert both.agent_card == card
     assert both.agent_endpoint.protocol_configuration == {"responses": {}, "invocations": {}}
     assert both.agent_endpoint.version_selector == patched.agent_endpoint.version_selector
-    gone = agents.update_details(agent, {"agent_card": None, "agent_endpoint": {"protocol_configuration": {"invocations": None}}})
+    gone = agents.update_details(
+        agent, {"agent_card": None, "agent_endpoint": {"protocol_configuration": {"invocations": None}}}
+    )
     assert gone.agent_card is None
     assert gone.agent_endpoint.protocol_configuration == {"responses": {}}
 

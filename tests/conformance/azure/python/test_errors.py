@@ -8,7 +8,9 @@ from project import client, openai
 
 
 def test_a_request_id_is_echoed_and_ours_is_in_the_error(server):
-    answer = raw(server, "GET", "/agents/nobody", headers={"x-ms-client-request-id": "11111111-2222-3333-4444-555555555555"})
+    answer = raw(
+        server, "GET", "/agents/nobody", headers={"x-ms-client-request-id": "11111111-2222-3333-4444-555555555555"}
+    )
     error = refused(answer, 404, "not_found")
     assert answer.headers["x-ms-client-request-id"] == "11111111-2222-3333-4444-555555555555"
     request_id = answer.headers["x-request-id"]
@@ -39,7 +41,11 @@ def test_the_management_client_maps_by_status(agents, agent):
     with pytest.raises(HttpResponseError) as malformed:
         agents.create_session(agent, {"agent_session_id": "x"})
     error = malformed.value.model.error
-    assert (error.code, error.param, error.type) == ("invalid_request_error", "agent_session_id", "invalid_request_error")
+    assert (error.code, error.param, error.type) == (
+        "invalid_request_error",
+        "agent_session_id",
+        "invalid_request_error",
+    )
     assert error.additional_info["request_id"] == malformed.value.response.headers["x-request-id"]
 
 

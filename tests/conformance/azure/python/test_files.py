@@ -58,7 +58,10 @@ def test_a_directory_lists_its_children_by_name(agents, agent, session, server, 
     assert names(agents.list_session_files(agent, session, order="asc")) == home
     for path in (".", "/"):
         assert names(agents.list_session_files(agent, session, path=path, order="asc")) == home
-    assert names(agents.list_session_files(agent, session, path="sub", order="asc")) == [("c.txt", 2, False), ("deeper", 0, True)]
+    assert names(agents.list_session_files(agent, session, path="sub", order="asc")) == [
+        ("c.txt", 2, False),
+        ("deeper", 0, True),
+    ]
     listed = raw(server, "GET", f"{files}?path=sub").json
     assert {"path", "entries", "first_id", "last_id", "has_more"} <= set(listed)
     assert (listed["path"], type(listed["entries"][0]["modified_time"])) == ("sub", int)

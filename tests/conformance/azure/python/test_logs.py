@@ -61,7 +61,12 @@ def test_the_stream_is_chunked_and_stays_open(server, agent, session):
     answer = connection.getresponse()
     assert (answer.status, answer.headers["transfer-encoding"]) == (200, "chunked")
     assert answer.headers["content-type"].startswith("text/event-stream")
-    raw(server, "POST", f"/agents/{agent}/endpoint/protocols/openai/responses", {"input": "x", "agent_session_id": session})
+    raw(
+        server,
+        "POST",
+        f"/agents/{agent}/endpoint/protocols/openai/responses",
+        {"input": "x", "agent_session_id": session},
+    )
     assert answer.readline() == b"event: log\n"
     connection.close()
 
@@ -73,7 +78,12 @@ def test_a_session_that_is_not_of_the_version_has_no_log(agents, agent, session)
 
 
 def test_the_older_path_works_too(server, agent, session):
-    raw(server, "POST", f"/agents/{agent}/endpoint/protocols/openai/responses", {"input": "x", "agent_session_id": session})
+    raw(
+        server,
+        "POST",
+        f"/agents/{agent}/endpoint/protocols/openai/responses",
+        {"input": "x", "agent_session_id": session},
+    )
     path = f"/agents/{agent}/sessions/{session}:logstream?kind=console&tail=100&follow=false"
     answer = raw(server, "GET", path)
     assert answer.status == 200

@@ -8,7 +8,7 @@ BASES = ["/openai/v1", "/agents/{agent}/endpoint/protocols/openai"]
 
 @pytest.fixture(scope="module")
 def said(server, new_agent) -> tuple[str, str, list[str]]:
-    """An agent, a conversation with it, and the ids of five responses, oldest first, of which two are in the conversation."""
+    """An agent, a conversation with it, and the ids of five responses, oldest first; the last two are in it."""
     agent = new_agent()
     base = f"/agents/{agent}/endpoint/protocols/openai"
     conversation = raw(server, "POST", f"{base}/conversations", {}).json["id"]
@@ -32,7 +32,10 @@ def test_responses_are_listed_by_agent_newest_first(server, said, base):
     assert listed(server, f"{path}?agent_name={agent}") == {"ids": newest, "has_more": False}
     assert listed(server, f"{path}?agent_id={agent}:1&order=asc")["ids"] == made
     assert listed(server, f"{path}?agent_id={agent}:2")["ids"] == []
-    assert listed(server, f"{path}?agent_name={agent}&limit=2&after={newest[0]}") == {"ids": newest[1:3], "has_more": True}
+    assert listed(server, f"{path}?agent_name={agent}&limit=2&after={newest[0]}") == {
+        "ids": newest[1:3],
+        "has_more": True,
+    }
     assert listed(server, f"{path}?conversation_id={conversation}")["ids"] == newest[:2]
 
 
@@ -53,7 +56,9 @@ def test_conversations_are_listed(server, said, base):
 
 
 @pytest.mark.parametrize("path", ["/openai/v1/responses", "/openai/v1/conversations"])
-@pytest.mark.parametrize(("query", "param"), [("limit=0", "limit"), ("order=up", "order"), ("after=nothing-here", "after")])
+@pytest.mark.parametrize(
+    ("query", "param"), [("limit=0", "limit"), ("order=up", "order"), ("after=nothing-here", "after")]
+)
 def test_questions_that_make_no_sense_are_refused(server, path, query, param):
     refused(raw(server, "GET", f"{path}?{query}"), 400, "invalid_request_error", param)
 

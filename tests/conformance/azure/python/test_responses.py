@@ -25,7 +25,12 @@ def test_a_response_has_all_that_clients_read(talk, agent):
     assert said.agent_reference == {"type": "agent_reference", "name": agent, "version": "1"}
     assert said.response_id == said.id
     message = said.output[0]
-    assert (message.type, message.role, message.status, message.response_id) == ("message", "assistant", "completed", said.id)
+    assert (message.type, message.role, message.status, message.response_id) == (
+        "message",
+        "assistant",
+        "completed",
+        said.id,
+    )
     assert message.id.startswith("msg_") and message.id[4:22] == said.id[7:25]
     assert message.content[0].model_dump() == {
         "type": "output_text", "text": "one two three", "annotations": [], "logprobs": [],
@@ -108,7 +113,9 @@ def test_input_has_several_forms(talk, said):
 
 def test_a_response_needs_no_input_and_ignores_what_it_does_not_know(talk):
     assert talk.responses.create().status == "completed"
-    said = talk.responses.create(input="three words", model="any", temperature=0.5, extra_body={"of_the_future": {"a": 1}})
+    said = talk.responses.create(
+        input="three words", model="any", temperature=0.5, extra_body={"of_the_future": {"a": 1}}
+    )
     assert (said.output_text, said.model) == ("one two three", "any")
 
 
@@ -126,7 +133,9 @@ def test_reasoning_is_an_item_of_its_own(talk):
 
 def test_a_refusal_is_a_part_of_the_message(talk):
     said = talk.responses.create(input="refuse")
-    assert [part.model_dump() for part in said.output[0].content] == [{"type": "refusal", "refusal": "I will not do that."}]
+    assert [part.model_dump() for part in said.output[0].content] == [
+        {"type": "refusal", "refusal": "I will not do that."}
+    ]
     assert (said.status, said.output_text) == ("completed", "")
 
 

@@ -145,7 +145,10 @@ def test_a_deleted_session_is_gone_and_deleting_again_is_no_error(server, agents
 
 
 def test_what_does_not_exist_is_404(server, agent, session):
-    for path in (f"/agents/{agent}/endpoint/protocols/openai/sessions", f"/agents/{agent}/endpoint/sessions/{session}/events"):
+    for path in (
+        f"/agents/{agent}/endpoint/protocols/openai/sessions",
+        f"/agents/{agent}/endpoint/sessions/{session}/events",
+    ):
         refused(raw(server, "GET", path), 404, "not_found")
 
 

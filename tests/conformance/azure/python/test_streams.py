@@ -1,4 +1,4 @@
-"""Streamed responses: the sequence of events for text, reasoning, refusals, calls, failures; the helper of the client."""
+"""Streamed responses: the events of text, reasoning, refusals, calls and failures; the helper of the client."""
 
 import json
 

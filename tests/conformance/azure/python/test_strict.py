@@ -30,7 +30,12 @@ def new_session(server, **more) -> str:
 
 def needs(server, flag: str, method: str, path: str, body=None) -> None:
     """Checks that the request is refused with another flag, and not with this one."""
-    error = refused(raw(server, method, path, body, headers=opted("Skills=V1Preview")), 403, "preview_feature_required", "Foundry-Features")
+    error = refused(
+        raw(server, method, path, body, headers=opted("Skills=V1Preview")),
+        403,
+        "preview_feature_required",
+        "Foundry-Features",
+    )
     assert f"'Foundry-Features: {flag}'" in error["message"]
     assert raw(server, method, path, body, headers=opted("Skills=V1Preview", flag)).status < 300
 

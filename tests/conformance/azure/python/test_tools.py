@@ -19,7 +19,12 @@ def output(call, value: str) -> dict:
 def test_a_call_is_returned_and_its_output_continues_the_response(talk):
     asked = talk.responses.create(input="weather in Paris", tools=[TOOL])
     (call,) = asked.output
-    assert (asked.status, call.type, call.status, call.name) == ("completed", "function_call", "completed", "get_weather")
+    assert (asked.status, call.type, call.status, call.name) == (
+        "completed",
+        "function_call",
+        "completed",
+        "get_weather",
+    )
     assert call.id.startswith("fc_") and call.call_id
     assert json.loads(call.arguments) == {"city": "Paris"}
     said = talk.responses.create(previous_response_id=asked.id, input=[output(call, "sunny")], tools=[TOOL])
@@ -47,7 +52,11 @@ def test_a_conversation_carries_calls_and_outputs(talk):
 
 def test_a_call_may_be_answered_without_stored_state(talk):
     (call,) = talk.responses.create(input="weather in Paris", store=False).output
-    history = [{"role": "user", "content": "weather in Paris"}, call.model_dump(exclude_none=True), output(call, "sunny")]
+    history = [
+        {"role": "user", "content": "weather in Paris"},
+        call.model_dump(exclude_none=True),
+        output(call, "sunny"),
+    ]
     assert talk.responses.create(input=history, store=False).output_text == "It is sunny."
 
 
@@ -58,5 +67,7 @@ def test_calls_without_outputs_poison_nothing(talk):
         talk.responses.create(input="three words", conversation=conversation)
     except APIStatusError as refusal:
         assert refusal.status_code == 400
-    said = talk.responses.create(input=[output(call, "sunny"), {"role": "user", "content": "three words"}], conversation=conversation)
+    said = talk.responses.create(
+        input=[output(call, "sunny"), {"role": "user", "content": "three words"}], conversation=conversation
+    )
     assert said.output_text == "one two three"

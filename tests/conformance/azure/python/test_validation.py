@@ -16,7 +16,12 @@ CREATE = [
         "background",
     ),
     ({"input": "x", "stream_options": {}}, "invalid_mode", "stream_options requires stream=true", "stream"),
-    ({"input": "x", "previous_response_id": MALFORMED}, "invalid_parameters", "Malformed identifier.", "previous_response_id"),
+    (
+        {"input": "x", "previous_response_id": MALFORMED},
+        "invalid_parameters",
+        "Malformed identifier.",
+        "previous_response_id",
+    ),
     ({"input": "x", "metadata": {f"k{n}": "v" for n in range(17)}}, None, None, "metadata"),
 ]
 

@@ -96,7 +96,13 @@ def test_a_preview_must_be_asked_for(server, agents, name, kind):
     error = refused(made, 403, "preview_feature_required", "Foundry-Features")
     flag = f"{kind.capitalize()}Agents=V1Preview"
     assert flag in error["message"]
-    asked = raw(server, "POST", f"/agents/{name}/versions", {"definition": {"kind": kind}}, headers={"Foundry-Features": f"X=Y , {flag}"})
+    asked = raw(
+        server,
+        "POST",
+        f"/agents/{name}/versions",
+        {"definition": {"kind": kind}},
+        headers={"Foundry-Features": f"X=Y , {flag}"},
+    )
     assert asked.status == 200
 
 
@@ -203,7 +209,12 @@ def test_a_deleted_version_is_gone_and_its_number_is_not_used_again(agents, name
     for number in range(1, 3):
         agents.create_version(name, definition=hosted(f"example/one:{number}"))
     deleted = agents.delete_version(name, "2")
-    assert (deleted.object, deleted.name, deleted.version, deleted.deleted) == ("agent.version.deleted", name, "2", True)
+    assert (deleted.object, deleted.name, deleted.version, deleted.deleted) == (
+        "agent.version.deleted",
+        name,
+        "2",
+        True,
+    )
     with pytest.raises(ResourceNotFoundError):
         agents.get_version(name, "2")
     assert agents.get(name).versions.latest.version == "1"
@@ -227,8 +238,18 @@ def test_a_version_with_sessions_is_deleted_by_force_only(agents, name):
 
 
 def test_code_and_manifests_are_answered_501(server, name):
-    refused(raw(server, "POST", f"/agents/{name}/versions:import", {"manifest_id": "m", "parameter_values": {}}), 501, "not_implemented")
+    refused(
+        raw(server, "POST", f"/agents/{name}/versions:import", {"manifest_id": "m", "parameter_values": {}}),
+        501,
+        "not_implemented",
+    )
     refused(raw(server, "POST", "/agents:import", {"manifest_id": "m", "parameter_values": {}}), 501, "not_implemented")
-    upload = raw(server, "POST", f"/agents/{name}/versions", b"--b--", headers={"Content-Type": "multipart/form-data; boundary=b"})
+    upload = raw(
+        server,
+        "POST",
+        f"/agents/{name}/versions",
+        b"--b--",
+        headers={"Content-Type": "multipart/form-data; boundary=b"},
+    )
     refused(upload, 501, "not_implemented")
     refused(raw(server, "GET", f"/agents/{name}/code:download"), 501, "not_implemented")

@@ -59,4 +59,3 @@ def talk(alice, agent) -> Iterator[Any]:
     """The client for responses and conversations below the endpoint of `agent`."""
     with openai(alice, agent) as made:
         yield made
-

@@ -2,7 +2,12 @@
 
 import pytest
 from azure.ai.projects import VERSION
-from azure.ai.projects.models import ContainerConfiguration, HostedAgentDefinition, PromptAgentDefinition, ProtocolVersionRecord
+from azure.ai.projects.models import (
+    ContainerConfiguration,
+    HostedAgentDefinition,
+    PromptAgentDefinition,
+    ProtocolVersionRecord,
+)
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
 since_2_2 = pytest.mark.skipif(VERSION.startswith("2.1."), reason="came with 2.2.0")
@@ -19,7 +24,11 @@ def hosted(image: str = "example/one:1") -> HostedAgentDefinition:
 
 def test_versions_are_made_read_listed_and_deleted(versions, name):
     first = versions.create_version(name, definition=hosted(), metadata={"a": "1"})
-    assert (first.version, first.metadata, first.definition.container_configuration.image) == ("1", {"a": "1"}, "example/one:1")
+    assert (first.version, first.metadata, first.definition.container_configuration.image) == (
+        "1",
+        {"a": "1"},
+        "example/one:1",
+    )
     assert versions.create_version(name, definition=hosted(), metadata={"a": "1"}) == first
     assert versions.create_version(name, definition=hosted("example/two:1")).version == "2"
     assert versions.get_version(name, "1") == first
@@ -56,6 +65,8 @@ def test_an_agent_with_sessions_is_deleted_by_force_only(versions, agents, agent
 
 def test_details_are_patched(versions, agents, agent):
     rule = {"type": "FixedRatio", "agent_version": "1", "traffic_percentage": 100}
-    patched = agents.patch_agent_details(agent, {"agent_endpoint": {"version_selector": {"version_selection_rules": [rule]}}})
+    patched = agents.patch_agent_details(
+        agent, {"agent_endpoint": {"version_selector": {"version_selection_rules": [rule]}}}
+    )
     assert patched.agent_endpoint.version_selector.version_selection_rules[0].agent_version == "1"
     assert versions.get(agent) == patched
