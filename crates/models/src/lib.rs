@@ -3,6 +3,7 @@
 
 #![warn(missing_docs)]
 
+mod glob;
 mod names;
 pub mod openai;
 mod preamble;
@@ -12,7 +13,7 @@ pub mod secret;
 mod sse;
 
 pub use openai::OpenAi;
-pub use registry::Registry;
+pub use registry::{Registry, Rule, RuleError};
 pub use script::{Script, ScriptError};
 pub use secret::Secret;
 

@@ -14,6 +14,7 @@ use super::matching::Condition;
 use super::nearest::nearest;
 use super::rule::{ContextText, Fault, Reply, Rule, Tool, Tree};
 use super::template::{Flaw, Templates, Text};
+use crate::glob::Glob;
 
 /// Collects the rules of one or more scripts.
 #[derive(Default)]
@@ -44,18 +45,8 @@ impl Compiler {
     }
 
     fn rule(&mut self, index: usize, file: RuleFile) -> Result<Rule, Flaw> {
-        let reply = match (file.reply, file.chunks) {
-            (Some(_), Some(Chunks::List(_))) => return Err(flaw("write reply or a list of chunks, not both")),
-            (None, Some(Chunks::List(texts))) => {
-                Reply::Listed(texts.iter().map(|text| self.text("chunks", text)).collect::<Result<_, _>>()?)
-            }
-            (None, _) if file.tools.is_empty() && file.fault.is_none() => {
-                return Err(flaw("it does nothing: give it a reply, tools or a fault"));
-            }
-            (reply, by) => {
-                Reply::Whole(self.text("reply", reply.as_deref().unwrap_or_default())?, by.unwrap_or(Chunks::Word))
-            }
-        };
+        let reply = self.reply(&file)?;
+        let refuses = file.refusal.is_some();
         let groups = self.groups(file.tools)?;
         if file.repeat_tools && !groups.iter().flatten().any(|tool| tool.result.is_none()) {
             return Err(flaw("repeat_tools needs a tool without result and error, which the agent must run"));
@@ -63,9 +54,11 @@ impl Compiler {
         Ok(Rule {
             index,
             condition: Condition {
-                agent: file.agent.as_deref().map(glob).transpose()?,
-                text: file.text.as_deref().map(|text| Regex::new(text).map_err(regex_flaw)).transpose()?,
+                agent: file.agent.as_deref().map(agent).transpose()?,
+                text: file.text.as_deref().map(|text| Regex::new(text).map_err(text_flaw)).transpose()?,
                 turn: file.turn,
+                iteration: file.iteration,
+                output: file.output.as_deref().map(|output| Regex::new(output).map_err(output_flaw)).transpose()?,
                 left: file.times.map(AtomicU32::new),
             },
             first_delay: file.first_delay.unwrap_or_default().0,
@@ -74,6 +67,7 @@ impl Compiler {
             groups,
             repeat_tools: file.repeat_tools,
             reply,
+            refuses,
             usage: file.usage,
             contexts: file
                 .contexts
@@ -94,6 +88,29 @@ impl Compiler {
                 after: file.after,
             }),
         })
+    }
+
+    fn reply(&mut self, file: &RuleFile) -> Result<Reply, Flaw> {
+        let by = file.chunks.clone();
+        match (&file.reply, &file.json, &file.refusal, by) {
+            (None, None, None, Some(Chunks::List(texts))) => {
+                texts.iter().map(|text| self.text("chunks", text)).collect::<Result<_, _>>().map(Reply::Listed)
+            }
+            (None, None, None, _) if file.tools.is_empty() && file.fault.is_none() => {
+                Err(flaw("it does nothing: give it a reply, json, a refusal, tools or a fault"))
+            }
+            (_, _, _, Some(Chunks::List(_))) => {
+                Err(flaw("write reply, json or refusal, or a list of chunks, not both"))
+            }
+            (None, Some(value), None, by) => {
+                Ok(Reply::Json(self.tree("json", value.clone())?, by.unwrap_or(Chunks::Word)))
+            }
+            (reply, None, None, by) | (None, None, reply, by) => {
+                let text = self.text("reply", reply.as_deref().unwrap_or_default())?;
+                Ok(Reply::Whole(text, by.unwrap_or(Chunks::Word)))
+            }
+            _ => Err(flaw("write one of reply, json and refusal")),
+        }
     }
 
     fn groups(&mut self, files: Vec<ToolFile>) -> Result<Vec<Vec<Tool>>, Flaw> {
@@ -164,18 +181,21 @@ fn flaw(message: &str) -> Flaw {
     (message.to_owned(), None)
 }
 
-fn regex_flaw(error: regex::Error) -> Flaw {
+fn text_flaw(error: regex::Error) -> Flaw {
     (format!("text: {error}"), None)
 }
 
+fn output_flaw(error: regex::Error) -> Flaw {
+    (format!("output: {error}"), None)
+}
+
 /// The whole key, with `*` for any run of characters and `?` for any one.
-fn glob(pattern: &str) -> Result<Regex, Flaw> {
+fn agent(pattern: &str) -> Result<Glob, Flaw> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '*' | '?');
     if pattern.is_empty() || !pattern.chars().all(legal) {
         return Err((format!("agent: '{pattern}' is no key; '*' and '?' may stand for characters of one"), None));
     }
-    let pattern = pattern.replace('*', ".*").replace('?', ".");
-    Regex::new(&format!("^(?:{pattern})$")).map_err(regex_flaw)
+    Glob::new(pattern).map_err(|error| (format!("agent: {error}"), None))
 }
 
 fn unreadable(origin: &str, text: &str, error: &toml::de::Error) -> ScriptError {

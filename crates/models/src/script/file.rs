@@ -34,10 +34,18 @@ pub struct RuleFile {
     pub text: Option<String>,
     /// Which turn of the session, from 1.
     pub turn: Option<u32>,
+    /// How often the model was asked before in this turn, from 0.
+    pub iteration: Option<u32>,
+    /// A regular expression that must match somewhere in an output that the caller brings for a tool.
+    pub output: Option<String>,
     /// How often the rule answers before it no longer fits; counted over all sessions.
     pub times: Option<u32>,
     /// The answer: a template.
     pub reply: Option<String>,
+    /// The answer as JSON: any value; texts in it are templates.
+    pub json: Option<Value>,
+    /// What is said in place of an answer: a template.
+    pub refusal: Option<String>,
     /// How the answer is cut.
     pub chunks: Option<Chunks>,
     /// The wait before anything.

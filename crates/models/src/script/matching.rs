@@ -1,59 +1,110 @@
 //! Which rule answers.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use regex::Regex;
-use sederunt_core::item::{ItemBody, ToolCall};
+use sederunt_core::item::{ItemBody, ToolCall, ToolResult};
 use sederunt_core::model::ModelRequest;
+use serde_json::Value;
+
+use crate::glob::Glob;
 
 /// When a rule fits: all that is given must hold.
 #[derive(Debug, Default)]
 pub struct Condition {
-    pub agent: Option<Regex>,
+    pub agent: Option<Glob>,
     pub text: Option<Regex>,
     pub turn: Option<u32>,
+    pub iteration: Option<u32>,
+    /// Must match an output that the caller brings.
+    pub output: Option<Regex>,
     /// How often it may still answer.
     pub left: Option<AtomicU32>,
 }
 
-/// Where a turn stands when the model is asked: input that was steered in counts as the input, from there on.
+/// Where a turn stands when the model is asked. Input that was steered in counts as the input, from there on; in a turn
+/// that brings outputs of tools and no text, the user's last words count, and what was done about them since.
 #[derive(Debug)]
 pub struct Step<'a> {
     pub request: &'a ModelRequest,
     pub input: &'a str,
     /// What was done about `input` so far.
-    pub so_far: &'a [ItemBody],
-    /// The rule that began to answer it.
-    pub rule: Option<usize>,
+    pub so_far: Vec<&'a ItemBody>,
+    /// The outputs that the caller brings.
+    pub brought: Vec<&'a ItemBody>,
+    /// How many calls there have been; numbers the next.
+    pub calls: usize,
+    /// Of the rule that began to answer `input`, by the first call's id: so nothing has to be remembered between two
+    /// questions.
+    pub begun_by: Option<CallId>,
+}
+
+/// A call's id: the rule that made it, and how many calls there were before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallId {
+    pub rule: usize,
+    pub number: usize,
+}
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "call_{}_{}", self.rule, self.number)
+    }
+}
+
+impl CallId {
+    /// Reads what [`Display`](fmt::Display) writes; anything else is nobody's or another model's.
+    fn read(text: &str) -> Option<Self> {
+        let (rule, number) = text.strip_prefix("call_")?.split_once('_')?;
+        Some(Self { rule: rule.parse().ok()?, number: number.parse().ok()? })
+    }
 }
 
 impl<'a> Step<'a> {
     pub fn of(request: &'a ModelRequest) -> Self {
-        let steered = request.so_far.iter().enumerate().rev().find_map(|(at, item)| match item {
-            ItemBody::UserMessage { text } => Some((at, text.as_str())),
-            _ => None,
-        });
-        let (input, so_far) = match steered {
-            Some((at, text)) => (text, request.so_far.get(at..).unwrap_or_default()),
-            None => (request.text.as_str(), request.so_far.as_slice()),
+        let answered = |item: &ItemBody| matches!(item, ItemBody::AgentMessage { .. } | ItemBody::Refusal { .. });
+        let news = request.input.iter().rposition(answered).map_or(0, |at| at + 1);
+        let brought: Vec<_> = request.input.iter().skip(news).filter(|item| result(item).is_some()).collect();
+        let outputs_only = !brought.is_empty() && request.input.iter().all(|item| item.user_text().is_none());
+        // The line is looked at only where a turn goes on with what an earlier one began.
+        let line = if outputs_only { request.line.as_slice() } else { &[] };
+        let all: Vec<_> = line.iter().chain(&request.input).chain(&request.so_far).collect();
+        let steered = request.so_far.iter().rev().find_map(ItemBody::user_text);
+        let last = all.iter().rposition(|item| item.user_text().is_some());
+        let input = match (steered, last.and_then(|at| all.get(at))) {
+            (Some(text), _) => text,
+            (None, Some(item)) if outputs_only => item.user_text().unwrap_or_default(),
+            _ => request.text.as_str(),
         };
-        // The first call's id names the rule, so that nothing has to be remembered between two questions of a turn.
-        let rule = calls(so_far).next().and_then(|call| call.call.split('_').nth(1)?.parse().ok());
-        Self { request, input, so_far, rule }
+        let since = all.get(last.map_or(0, |at| at + 1)..).unwrap_or_default();
+        let missed = brought.iter().filter(|item| steered.is_none() && !since.iter().any(|i| std::ptr::eq(*i, **item)));
+        let so_far: Vec<_> = missed.chain(since).copied().collect();
+        let begun_by = calls(&so_far).next().and_then(|call| CallId::read(&call.call));
+        Self { request, input, calls: calls(&all).count(), brought, begun_by, so_far }
     }
 }
 
 /// The tool calls among `items`.
-pub fn calls(items: &[ItemBody]) -> impl Iterator<Item = &ToolCall> {
+pub fn calls<'a>(items: &[&'a ItemBody]) -> impl Iterator<Item = &'a ToolCall> {
     items.iter().filter_map(|item| if let ItemBody::ToolCall(call) = item { Some(call) } else { None })
+}
+
+fn result(item: &ItemBody) -> Option<&ToolResult> {
+    if let ItemBody::ToolResult(result) = item { Some(result) } else { None }
 }
 
 impl Condition {
     /// Whether the conditions hold.
     pub fn fits(&self, step: &Step<'_>) -> bool {
         self.turn.is_none_or(|turn| turn == step.request.turn)
-            && self.agent.as_ref().is_none_or(|agent| agent.is_match(step.request.agent.as_str()))
+            && self.iteration.is_none_or(|iteration| iteration == step.request.iteration)
+            && self.agent.as_ref().is_none_or(|agent| agent.fits(step.request.agent.as_str()))
             && self.text.as_ref().is_none_or(|text| text.is_match(step.input))
+            && self
+                .output
+                .as_ref()
+                .is_none_or(|output| step.brought.iter().copied().filter_map(result).any(|result| told(result, output)))
     }
 
     /// Whether `times` is not used up; `uses` takes one of them.
@@ -80,5 +131,12 @@ impl Condition {
             groups.extend(name.map(|name| (name.into(), group.into())));
         }
         minijinja::Value::from_pairs(groups)
+    }
+}
+
+fn told(result: &ToolResult, pattern: &Regex) -> bool {
+    match &result.output {
+        Ok(Value::String(text)) | Err(text) => pattern.is_match(text),
+        Ok(value) => pattern.is_match(&value.to_string()),
     }
 }

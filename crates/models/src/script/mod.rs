@@ -44,6 +44,7 @@ pub struct Script(Arc<Rules>);
 struct Rules {
     rules: Vec<Rule>,
     templates: Templates,
+    wants_line: bool,
 }
 
 impl Script {
@@ -56,7 +57,8 @@ impl Script {
             compiler.add(BUILTIN, "built-in script")?;
         }
         let (rules, templates) = compiler.finish();
-        Ok(Self(Arc::new(Rules { rules, templates })))
+        let wants_line = templates.uses_history() || rules.iter().any(Rule::may_go_on);
+        Ok(Self(Arc::new(Rules { rules, templates, wants_line })))
     }
 
     /// Reads a script from a file of at most 8 MiB.
@@ -79,12 +81,13 @@ impl Script {
 }
 
 impl Rules {
-    /// The rule for `step`, if one fits. Only an answer uses up one of a rule's `times`.
+    /// The rule for `step`, if one fits: one that is about an output that the caller brings, else the one that called the
+    /// tools, else the first. Only an answer uses up one of a rule's `times`.
     fn choose(&self, step: &Step<'_>, uses: bool) -> Result<&Rule, ModelFault> {
-        let chosen = match step.rule {
-            Some(index) => self.rules.get(index),
-            None => self.rules.iter().find(|rule| rule.condition.fits(step) && rule.condition.available(uses)),
-        };
+        let fits = |rule: &&Rule| rule.condition.fits(step) && rule.condition.available(uses);
+        let began = || self.rules.get(step.begun_by?.rule).filter(|rule| rule.called(step));
+        let about_output = || self.rules.iter().filter(|rule| rule.condition.output.is_some()).find(fits);
+        let chosen = about_output().or_else(began).or_else(|| self.rules.iter().find(fits));
         chosen.ok_or_else(|| ModelFault {
             kind: FaultKind::Failed,
             message: "no rule of the script fits this input".into(),
@@ -96,7 +99,7 @@ impl Rules {
 #[async_trait]
 impl Model for Script {
     fn wants_line(&self) -> bool {
-        self.0.templates.uses_history()
+        self.0.wants_line
     }
 
     async fn retrieve(&self, request: &ModelRequest) -> Result<Option<Vec<Context>>, ModelFault> {

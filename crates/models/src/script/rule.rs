@@ -10,7 +10,7 @@ use sederunt_core::turn::Usage;
 use serde_json::{Map, Value};
 
 use super::file::{Chunks, Counts};
-use super::matching::{Condition, Step, calls};
+use super::matching::{CallId, Condition, Step, calls};
 use super::play::{Chunked, Move, Moves};
 use super::template::{Templates, Text, Variables};
 
@@ -25,6 +25,8 @@ pub struct Rule {
     pub groups: Vec<Vec<Tool>>,
     pub repeat_tools: bool,
     pub reply: Reply,
+    /// Whether the reply is a refusal.
+    pub refuses: bool,
     pub usage: Option<Counts>,
     pub contexts: Option<Vec<ContextText>>,
     pub parameters: Vec<(String, Tree)>,
@@ -48,6 +50,7 @@ pub struct Tool {
 #[derive(Debug)]
 pub enum Reply {
     Whole(Text, Chunks),
+    Json(Tree, Chunks),
     Listed(Vec<Text>),
 }
 
@@ -75,6 +78,18 @@ pub struct Fault {
 }
 
 impl Rule {
+    /// Whether it looks at what an earlier turn said or did: a caller may bring outputs for its calls, or it waits for
+    /// such outputs itself.
+    pub fn may_go_on(&self) -> bool {
+        self.condition.output.is_some() || self.groups.iter().flatten().any(|tool| tool.result.is_none())
+    }
+
+    /// Whether the calls of `step` may be this rule's: ids of another model's calls can look like ours.
+    pub fn called(&self, step: &Step<'_>) -> bool {
+        let mut tools = self.groups.iter().flatten();
+        calls(&step.so_far).next().is_some_and(|call| tools.any(|tool| tool.name == call.tool))
+    }
+
     /// What retrieval finds.
     pub fn contexts(&self, templates: &Templates, step: &Step<'_>) -> Result<Option<Vec<Context>>, ModelFault> {
         let Some(contexts) = &self.contexts else { return Ok(None) };
@@ -106,14 +121,14 @@ impl Rule {
         let mut variables = self.variables(step);
         let mut with = variables.fill();
         let mut said = 0;
-        let begun = calls(step.so_far).count();
+        let begun = calls(&step.so_far).count();
         if let Some(reasoning) = self.reasoning.as_ref().filter(|_| begun == 0) {
             let text = templates.fill(reasoning, &with)?;
             said += words(&text);
             moves.push(Move::Say(ModelEvent::Reasoning(text)));
         }
 
-        let mut number = calls(&step.request.so_far).count();
+        let mut number = step.calls;
         let mut done = if self.repeat_tools { 0 } else { begun };
         let mut made = 0;
         for group in &self.groups {
@@ -123,12 +138,12 @@ impl Rule {
             }
             let mut open = false;
             for tool in group {
-                let call = tool.call(templates, &with, format!("call_{}_{number}", self.index), made)?;
+                let call = tool.call(templates, &with, CallId { rule: self.index, number }, made)?;
                 number += 1;
                 moves.push(Move::Say(ModelEvent::ToolCall(call.clone())));
                 match tool.result(templates, &with, &call)? {
                     Some(result) => {
-                        variables.found(&call, &result);
+                        variables.found(Some(&call), &result);
                         moves.extend([Move::Wait(tool.delay), Move::Say(ModelEvent::ToolResult(result))]);
                     }
                     None => open = true,
@@ -145,6 +160,7 @@ impl Rule {
 
         let chunks = match &self.reply {
             Reply::Whole(text, by) => Chunked::cut(templates.fill(text, &with)?, by),
+            Reply::Json(tree, by) => Chunked::cut(tree.fill(templates, &with)?.to_string(), by),
             Reply::Listed(texts) => {
                 Chunked::list(texts.iter().map(|text| templates.fill(text, &with)).collect::<Result<_, _>>()?)
             }
@@ -168,15 +184,16 @@ impl Rule {
             _ => usize::MAX,
         };
         let delay = self.delay;
+        let say = if self.refuses { ModelEvent::Refusal } else { ModelEvent::Text };
         let told = chunks.take(most).enumerate().flat_map(move |(at, chunk)| {
             let wait = Move::Wait(if at == 0 { Duration::ZERO } else { delay });
-            [wait, Move::Say(ModelEvent::Text(chunk))]
+            [wait, Move::Say(say(chunk))]
         });
         Ok(Box::new(moves.into_iter().chain(told).chain(ending)))
     }
 
     fn variables<'a>(&self, step: &Step<'a>) -> Variables<'a> {
-        Variables::new(step.request, step.input, step.so_far, self.condition.captures(step.input))
+        Variables::new(step.request, step.input, &step.so_far, self.condition.captures(step.input))
     }
 
     fn usage(&self, step: &Step<'_>, said: u64) -> Option<ModelEvent> {
@@ -194,11 +211,11 @@ impl Tool {
         &self,
         templates: &Templates,
         with: &minijinja::Value,
-        call: String,
+        call: CallId,
         group: u32,
     ) -> Result<ToolCall, ModelFault> {
         Ok(ToolCall {
-            call,
+            call: call.to_string(),
             tool: self.name.clone(),
             kind: self.kind,
             thought: self.thought.as_ref().map(|thought| templates.fill(thought, with)).transpose()?,

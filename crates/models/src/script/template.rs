@@ -153,7 +153,7 @@ struct Said<'a> {
 
 impl<'a> Variables<'a> {
     /// What `request` offers; `so_far` is the part of its doings that belongs to `input`.
-    pub fn new(request: &'a ModelRequest, input: &'a str, so_far: &[ItemBody], captures: Filled) -> Self {
+    pub fn new(request: &'a ModelRequest, input: &'a str, so_far: &[&ItemBody], captures: Filled) -> Self {
         let session = request.session.as_ref();
         let mut variables = Self {
             input,
@@ -176,9 +176,7 @@ impl<'a> Variables<'a> {
             match item {
                 ItemBody::ToolCall(call) => calls.push(call),
                 ItemBody::ToolResult(result) => {
-                    if let Some(call) = calls.iter().find(|call| call.call == result.call) {
-                        variables.found(call, result);
-                    }
+                    variables.found(calls.iter().find(|call| call.call == result.call).copied(), result);
                 }
                 _ => {}
             }
@@ -186,11 +184,11 @@ impl<'a> Variables<'a> {
         variables
     }
 
-    /// Adds a tool's result.
-    pub fn found(&mut self, call: &ToolCall, result: &ToolResult) {
+    /// Adds a tool's result; the call of one that the caller brings may be out of sight.
+    pub fn found(&mut self, call: Option<&ToolCall>, result: &ToolResult) {
         self.results.push(Finding {
-            tool: call.tool.clone(),
-            arguments: call.arguments.clone(),
+            tool: call.map(|call| call.tool.clone()).unwrap_or_default(),
+            arguments: call.map(|call| call.arguments.clone()).unwrap_or_default(),
             output: result.output.as_ref().ok().cloned(),
             error: result.output.as_ref().err().cloned(),
         });
