@@ -12,7 +12,7 @@ use sederunt_core::clock::{Clock, Timer};
 use sederunt_core::id::{Chance, Ids};
 use sederunt_core::keyring::Keyring;
 use sederunt_core::tool::NoTools;
-use sederunt_store::{Durability, Inspected, Observer, OpenError, Options, SqlStore, Sqlite};
+use sederunt_store::{Durability, Folder, Inspected, Observer, OpenError, Options, SqlStore, Sqlite};
 use sederunt_web::cors::Cors;
 use sederunt_web::limit::Rates;
 use sederunt_web::serve::Shutdown;
@@ -47,6 +47,7 @@ pub async fn app(config: &Config, ground: &Ground, metrics: &Metrics) -> Result<
     let ports = Ports {
         identity: Arc::new(Keyring::new(store.clone(), ground.timer.clone(), ground.development)),
         store,
+        blobs: Arc::new(files(&config.store, ground)?),
         models,
         tools: Arc::new(NoTools),
         clock: ground.clock.clone(),
@@ -63,6 +64,7 @@ pub async fn app(config: &Config, ground: &Ground, metrics: &Metrics) -> Result<
         turn_bytes: limits.turn_size,
         running_turns: limits.running_turns.get(),
         walk_window: limits.walk_window,
+        ..Settings::default()
     };
     // The lock on the data directory proves that no other process serves from it.
     let started = tokio::select! {
@@ -99,6 +101,16 @@ pub fn store(config: &config::Store, ground: &Ground, metrics: Option<&Metrics>)
     let options = Options { durability: ground.durability, observer, ..Options::default() };
     let setting = if ground.development { "--data" } else { "store.url" };
     Sqlite::open(&path, options).map_err(|error| not_opened(&path, &error, setting))
+}
+
+/// Opens the folder of sessions' files, in the data directory that the store holds.
+fn files(config: &config::Store, ground: &Ground) -> Result<Folder, Fault> {
+    let path = data_directory(&config.url)?;
+    let durable = ground.durability == Durability::Full;
+    Folder::open(&path, durable).map_err(|error| {
+        let what = format!("the folder of files in {} cannot be opened", path.display());
+        Fault::unreachable(what, chain(&error), "give this user the right to write there")
+    })
 }
 
 /// Looks into the store without changing anything.

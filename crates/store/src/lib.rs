@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 mod accept;
 mod agents;
+mod blobs;
 mod driver;
 mod finish;
 mod identity;
@@ -21,6 +22,7 @@ mod system;
 mod turns;
 mod walk;
 
+pub use blobs::Folder;
 pub use driver::{Driver, Guard, Outcome, Params, Reach, Read, Row, Step, Value};
 pub use sqlite::{Durability, Inspected, Observer, OpenError, Options, Sqlite};
 

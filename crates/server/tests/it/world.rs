@@ -24,7 +24,7 @@ use sederunt_core::session::{NewSession, Session};
 use sederunt_core::store::{SessionStore as _, TurnRecord, TurnStore as _, Waiting};
 use sederunt_core::tool::Tools;
 use sederunt_core::turn::{CancelOutcome, Ending, Lane, NewTurn, OnFailure, TurnState};
-use sederunt_store::{Durability, Options, SqlStore, Sqlite};
+use sederunt_store::{Durability, Folder, Options, SqlStore, Sqlite};
 use serde_json::{Map, Value};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -44,6 +44,7 @@ pub const TTL: Duration = Duration::from_secs(24 * 3_600);
 /// What an application stands on; outlives it, as a data directory outlives a process.
 pub struct Ground {
     pub store: Arc<SqlStore>,
+    pub blobs: Arc<Folder>,
     pub clock: Arc<MovableClock>,
     pub timer: Arc<HandTimer>,
     ids: Ids,
@@ -59,6 +60,7 @@ impl Ground {
         let (asked, calls) = mpsc::unbounded_channel();
         Arc::new(Self {
             store: Arc::new(Sqlite::open(folder.path(), options).unwrap()),
+            blobs: Arc::new(Folder::open(folder.path(), false).unwrap()),
             clock: Arc::new(MovableClock::held(Time::parse(START).unwrap())),
             timer: Arc::default(),
             ids: Ids::new(Arc::new(SeededChance::new(7))),
@@ -73,6 +75,7 @@ impl Ground {
         let timer: Arc<dyn Timer> = self.timer.clone();
         Ports {
             store: self.store.clone(),
+            blobs: self.blobs.clone(),
             models: Arc::new(OneModel(self.model.clone())),
             tools: Arc::new(Workshop),
             clock: self.clock.clone(),
