@@ -17,8 +17,9 @@ def script() -> str:
 
 @pytest.fixture(scope="session")
 def server(script: str) -> Iterator[Server]:
-    # So long a turn waits for another of its conversation: enough for a short one, and refusals come soon.
-    environment = {"SEDERUNT_AZURE_CONVERSATION_WAIT": "500ms"}
+    # So long a turn waits for another of its conversation: enough for a short one, and refusals come soon. Every client
+    # meets the comments that keep a stream alive.
+    environment = {"SEDERUNT_AZURE_CONVERSATION_WAIT": "500ms", "SEDERUNT_AZURE_KEEP_ALIVE": "100ms"}
     with Server("--script", script, environment=environment) as running:
         if SCHEME == "https":
             os.environ["SSL_CERT_FILE"] = running.ready["ca"]

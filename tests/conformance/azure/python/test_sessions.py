@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from azure.ai.projects.models import VersionRefIndicator
@@ -48,6 +49,14 @@ def test_an_id_in_use_is_refused(server, agents, agent, session):
     assert refusal.value.error.code == "session_already_exists"
     again = raw(server, "POST", f"/agents/{agent}/endpoint/sessions", {"agent_session_id": session}, token="bob")
     refused(again, 409, "session_already_exists", "agent_session_id")
+
+
+def test_a_creation_that_the_sdk_repeats_is_carried_out_once(server, agent):
+    sessions = f"/agents/{agent}/endpoint/sessions"
+    headers = {"x-ms-client-request-id": str(uuid4())}
+    first, again = (raw(server, "POST", sessions, {}, headers=headers) for _ in range(2))
+    assert (first.status, again.status, again.json) == (201, 201, first.json)
+    assert len(raw(server, "GET", sessions).json["data"]) == 1
 
 
 def test_one_id_may_be_used_with_each_of_two_agents(agents, agent, new_agent):

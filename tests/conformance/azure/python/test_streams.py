@@ -1,6 +1,7 @@
 """Streamed responses: the events of text, reasoning, refusals, calls and failures; the helper of the client."""
 
 import json
+from contextlib import contextmanager
 
 import pytest
 from openai import NotFoundError
@@ -174,19 +175,27 @@ def test_the_helper_raises_where_a_response_fails(talk):
             events.get_final_response()
 
 
-def test_on_the_wire_a_stream_has_these_headers_and_frames(server, agent, session):
+@contextmanager
+def on_the_wire(server, agent, session, said: str):
+    """The answer to a streamed response, its body unread."""
     connection = connect(server)
     path = f"/api/projects/default/agents/{agent}/endpoint/protocols/openai/responses?api-version=v1"
-    body = json.dumps({"input": "three words", "stream": True, "agent_session_id": session})
+    body = json.dumps({"input": said, "stream": True, "agent_session_id": session})
     headers = {"Authorization": f"Bearer {server.token('alice')}", "Content-Type": "application/json"}
     connection.request("POST", path, body, headers)
-    answer = connection.getresponse()
-    assert answer.status == 200
-    assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
-    assert (answer.headers["cache-control"], answer.headers["x-accel-buffering"]) == ("no-cache", "no")
-    assert answer.headers["x-agent-session-id"] == session
-    *frames, rest = answer.read().decode().split("\n\n")
-    connection.close()
+    try:
+        yield connection.getresponse()
+    finally:
+        connection.close()
+
+
+def test_on_the_wire_a_stream_has_these_headers_and_frames(server, agent, session):
+    with on_the_wire(server, agent, session, "three words") as answer:
+        assert answer.status == 200
+        assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+        assert (answer.headers["cache-control"], answer.headers["x-accel-buffering"]) == ("no-cache", "no")
+        assert answer.headers["x-agent-session-id"] == session
+        *frames, rest = answer.read().decode().split("\n\n")
     assert rest == ""
     frames = [frame for frame in frames if not frame.startswith(":")]
     for number, frame in enumerate(frames):
@@ -195,3 +204,10 @@ def test_on_the_wire_a_stream_has_these_headers_and_frames(server, agent, sessio
         assert (named, event["sequence_number"]) == (f"event: {event['type']}", number)
         # Clients take a top-level `error` for the end of everything.
         assert "error" not in event
+
+
+def test_a_comment_keeps_a_silent_stream_alive(server, agent, session):
+    with on_the_wire(server, agent, session, "hang at once") as answer:
+        lines = (answer.readline() for _ in range(100))
+        assert next(line for line in lines if line.startswith(b":")) == b": keep-alive\n"
+        assert answer.readline() == b"\n"
