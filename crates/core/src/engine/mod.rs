@@ -147,11 +147,12 @@ impl Engine {
         loop {
             let window = self.0.settings.walk_window;
             let swept = ports.store.sweep(ports.clock.now(), ports.timer.wall(), window, SWEEP_BATCH).await?;
-            ports.observer.swept(swept);
+            let is_all = swept == Swept::default();
             sum.expired += swept.expired;
             sum.alive += swept.alive;
             sum.reaped += swept.reaped;
-            if swept == Swept::default() {
+            ports.observer.swept(swept);
+            if is_all {
                 sum.reaped += self.sweep_homes().await?;
                 return Ok(sum);
             }
