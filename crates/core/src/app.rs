@@ -122,7 +122,7 @@ pub trait Observer: Send + Sync {
     }
 
     /// The sweeper did a batch.
-    fn swept(&self, swept: Swept) {
+    fn swept(&self, swept: &Swept) {
         let _ = swept;
     }
 }

@@ -321,7 +321,7 @@ pub trait TurnStore: Send + Sync {
     async fn delete_turn(&self, tenant: &TenantId, turn: TurnId, now: Time) -> Result<bool>;
 
     /// A piece of the list of turns by time of creation, running and failed ones too, with their items. Deleted ones are
-    /// absent, and so are those that were only imported.
+    /// absent, and so are those that were only imported, and, once they have ended, those of which nothing is recorded.
     async fn turns_by_created(&self, filter: &TurnFilter, slice: &Slice<Created<TurnId>>)
     -> Result<Sliced<TurnRecord>>;
 
@@ -485,14 +485,17 @@ pub trait IdentityStore: Send + Sync {
 }
 
 /// What the sweeper did in one batch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Sessions found expired and hidden.
+    /// Sessions whose time was found to be over: hidden, or counted off and left to be looked at for their retention, at
+    /// the end of which they come here once more.
     pub expired: u64,
     /// Sessions looked at that live on.
     pub alive: u64,
     /// Rows removed for good.
     pub reaped: u64,
+    /// The sessions among them. What is kept beside the record can go too.
+    pub sessions: Vec<(TenantId, SessionId)>,
 }
 
 /// Upkeep.

@@ -210,7 +210,7 @@ impl Observer for Metrics {
         self.0.first_part.observe(after.as_secs_f64());
     }
 
-    fn swept(&self, swept: Swept) {
+    fn swept(&self, swept: &Swept) {
         self.0.expired.inc_by(swept.expired);
         self.0.reaped.inc_by(swept.reaped);
     }
