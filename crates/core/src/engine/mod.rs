@@ -151,7 +151,7 @@ impl Engine {
             sum.expired += swept.expired;
             sum.alive += swept.alive;
             sum.reaped += swept.reaped;
-            ports.observer.swept(swept);
+            ports.observer.swept(&swept);
             if is_all {
                 sum.reaped += self.sweep_homes().await?;
                 return Ok(sum);
