@@ -154,6 +154,11 @@ pub trait Model: Send + Sync + std::fmt::Debug {
         true
     }
 
+    /// Whether it sees to the form of its answers itself; else the engine holds an answer back until it has checked it.
+    fn keeps_form(&self) -> bool {
+        false
+    }
+
     /// What there is to know about the input before the model is asked: `None` if nothing is configured to look,
     /// `Some` of an empty list if it looked and found nothing.
     async fn retrieve(&self, request: &ModelRequest) -> Result<Option<Vec<Context>>, ModelFault> {

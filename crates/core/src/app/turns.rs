@@ -88,8 +88,15 @@ impl Turns<'_> {
             }
             Sitting::None(ordinal) => (agents.version_of(&caller.tenant, agent.id, Some(ordinal)).await?, None, false),
         };
-        let setting =
-            Setting { caller: caller.clone(), agent: agent.key.clone(), version, session, opens, binds: place.binds };
+        let setting = Setting {
+            caller: caller.clone(),
+            agent: agent.key.clone(),
+            version,
+            session,
+            opens,
+            binds: place.binds,
+            form: None,
+        };
         let key = once.map(|once| once.key(self.0, caller));
         self.0.engine().start(setting, new, key).await
     }
@@ -303,6 +310,7 @@ impl Turns<'_> {
             session: Some(session),
             opens: false,
             binds: false,
+            form: None,
         })
     }
 }

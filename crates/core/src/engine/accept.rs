@@ -9,6 +9,7 @@ use super::{Engine, Outcome, PartReader};
 use crate::agent::{AgentVersion, WhenBusy};
 use crate::caller::Caller;
 use crate::error::{Conflict, Error, Kind, Result};
+use crate::format::Form;
 use crate::id::{Key, TurnId};
 use crate::item::{Item, ItemBody, NewItem};
 use crate::session::Session;
@@ -65,6 +66,8 @@ pub(crate) struct Setting {
     pub opens: bool,
     /// Whether the turns of the turn's conversation run in that session from now on.
     pub binds: bool,
+    /// The form that its answer must have; known once it is accepted.
+    pub form: Option<Arc<Form>>,
 }
 
 impl Setting {
@@ -97,6 +100,8 @@ impl Engine {
         self.model_of(&setting.agent, &setting.version)?;
         let parameters = setting.version.definition.bind(new.parameters.clone())?;
         let new = NewTurn { parameters, ..new };
+        let format = new.options.format.as_ref().or(setting.version.definition.options.format.as_ref());
+        let setting = Setting { form: Form::of(format)?.map(Arc::new), ..setting };
         let Some(lane) = setting.lane(new.strand) else {
             return self.accept(&setting, &new, None, request, None).await;
         };

@@ -5,14 +5,18 @@
 //! first (the model's end, a cancel, a deletion) decides how it ended.
 
 mod accept;
+mod ask;
 mod finish;
+mod form;
 mod homes;
 mod import;
 mod lease;
+mod line;
 mod live;
 mod queue;
 mod replay;
 mod run;
+mod tools;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};

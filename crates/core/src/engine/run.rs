@@ -3,27 +3,20 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use futures_util::future::join_all;
-use futures_util::{FutureExt, StreamExt};
-use serde_json::json;
+use futures_util::FutureExt;
 
-use super::Engine;
 use super::accept::Setting;
+use super::form::{self, Correction};
 use super::live::{Live, Phase};
-use crate::agent::{AgentVersion, ParameterKind, ParameterValue, ToolDefinition};
+use super::{Engine, line};
+use crate::agent::AgentVersion;
 use crate::app::StreamDurability;
 use crate::error::{Conflict, Error, FaultKind, ModelFault};
 use crate::id::Key;
-use crate::item::{Context, ItemBody, ToolCall, ToolKind, ToolResult};
-use crate::model::{Model, ModelEvent, ModelRequest, SessionView, Stop};
+use crate::item::{Context, ItemBody};
+use crate::model::{Model, ModelRequest, SessionView, Stop};
 use crate::part::{PartBody, fold, usage};
 use crate::turn::{Ending, NewTurn, Recording};
-
-/// Events taken from a model at once if they are there already: one batch to store, one wake of the readers.
-const BATCH: usize = 64;
-
-/// The tool by which a model changes a parameter.
-const UPDATE_PARAMETER: &str = "update_parameter";
 
 /// One turn's run. Owned by its task, which ends when the turn has ended and no open stream wants more.
 pub(super) struct Run {
@@ -34,7 +27,7 @@ pub(super) struct Run {
 }
 
 /// What the loop of a turn ran into.
-enum Halt {
+pub(super) enum Halt {
     /// The model, or a limit.
     Fault(ModelFault),
     /// The store, or a lost fence.
@@ -94,10 +87,23 @@ impl Run {
             request.contexts.clone_from(&contexts);
             self.say(vec![PartBody::Contexts { contexts }]).await?;
         }
+        let mut known = 0;
+        let mut correction: Option<Correction> = None;
         for iteration in 0..definition.limits.iterations {
             request.iteration = iteration;
-            let (stop, open_calls) = self.ask(&*model, request.clone()).await?;
-            let cut = match stop {
+            let answer = self.ask(&*model, request.clone()).await?;
+            if let Some(wrong) = self.wrong_form(&answer) {
+                // Asked for once more, where that is still allowed.
+                if correction.is_some() || iteration + 1 >= definition.limits.iterations {
+                    return Err(form::fault(&wrong).into());
+                }
+                let items = self.doings();
+                let correction = correction.insert(Correction::new(items.len(), answer.held.concat(), &wrong));
+                request.so_far = correction.within(items);
+                continue;
+            }
+            self.say(answer.held.into_iter().map(|delta| PartBody::Text { delta }).collect()).await?;
+            let cut = match answer.stop {
                 Stop::Length => Some(Ending::Length),
                 Stop::Filtered => Some(Ending::Filtered),
                 Stop::Done => None,
@@ -110,31 +116,41 @@ impl Run {
             }
             if let Some(most) = definition.limits.tokens {
                 let used = usage(&self.live.spoken()).map_or(0, |u| u.total());
-                if used >= most && !open_calls.is_empty() {
+                if used >= most && !answer.open.is_empty() {
                     self.hear(true).await?;
                     return Ok(Ending::Length);
                 }
             }
-            let (known, unknown): (Vec<_>, Vec<_>) = open_calls.into_iter().partition(|call| self.can_run(call));
-            self.call(known).await?;
+            let (ours, unknown): (Vec<_>, Vec<_>) = answer.open.into_iter().partition(|call| self.can_run(call));
+            self.call(ours).await?;
             if !unknown.is_empty() && self.new.caller_runs_tools {
                 self.hear(true).await?;
                 return Ok(Ending::NeedsOutputs);
             }
             self.call(unknown).await?;
-            let mut items = fold(&self.live.spoken());
-            items.retain(|item| !matches!(item, ItemBody::Contexts { .. }));
+            let mut items = self.doings();
             // Results call for another answer, whoever ran the tools; a model that then adds nothing is done.
-            let added = items.len() > request.so_far.len();
+            let added = items.len() > known;
             let more = added && matches!(items.last(), Some(ItemBody::ToolResult(_)));
             let steered = self.hear(!more).await?;
             if !more && steered.is_empty() {
                 return Ok(Ending::Done);
             }
             items.extend(steered.into_iter().map(|text| ItemBody::UserMessage { text }));
-            request.so_far = items;
+            known = items.len();
+            request.so_far = match &correction {
+                Some(correction) => correction.within(items),
+                None => items,
+            };
         }
         Err(FaultKind::Iterations.with("").into())
+    }
+
+    /// What the turn has said and done so far, as its model is shown it.
+    pub(super) fn doings(&self) -> Vec<ItemBody> {
+        let mut items = fold(&self.live.spoken());
+        items.retain(|item| !matches!(item, ItemBody::Contexts { .. }));
+        items
     }
 
     /// What was steered in since the last step becomes part of the turn. With `last`, nothing more is taken if nothing
@@ -146,77 +162,26 @@ impl Run {
     }
 
     async fn request(&self, model: &dyn Model) -> Result<ModelRequest, Halt> {
+        let asked = self.setting.request(&self.new);
         let line = match (model.wants_line(), self.live.turn.parent) {
             (true, Some(parent)) => {
                 let store = &self.engine.0.ports.store;
                 let turns = store.line(&self.live.turn.tenant, parent, self.engine.0.settings.line_turns).await;
                 let turns = turns.map_err(Halt::Store)?;
-                turns.into_iter().flat_map(|turn| turn.items).map(|item| item.body).collect()
+                let items = turns.into_iter().flat_map(|turn| turn.items).map(|item| item.body);
+                line::answered(items.collect(), &asked.input)
             }
             _ => Vec::new(),
         };
+        let input = line::answered(asked.input, &[]);
         let mut tools = self.setting.version.definition.tools.clone();
         tools.extend(self.new.tools.iter().cloned());
         tools.extend(self.update_tool());
-        Ok(ModelRequest { line, tools, ..self.setting.request(&self.new) })
-    }
-
-    /// Asks once; returns why the model stopped, and the calls that it left open.
-    async fn ask(&self, model: &dyn Model, request: ModelRequest) -> Result<(Stop, Vec<ToolCall>), Halt> {
-        let so_far = self.live.items();
-        let groups = so_far.iter().filter_map(|item| match item {
-            ItemBody::ToolCall(call) => Some(call.group + 1),
-            _ => None,
-        });
-        let first_group = groups.max().unwrap_or(0);
-        let mut open: Vec<ToolCall> = Vec::new();
-        let mut events = model.answer(request).ready_chunks(BATCH);
-        while let Some(batch) = events.next().await {
-            let mut parts = Vec::with_capacity(batch.len());
-            let mut halt = None;
-            for event in batch {
-                match event {
-                    Ok(ModelEvent::Text(delta)) => parts.push(PartBody::Text { delta }),
-                    Ok(ModelEvent::Refusal(delta)) => parts.push(PartBody::Refusal { delta }),
-                    Ok(ModelEvent::Item(item)) => parts.push(PartBody::Item { item: Box::new(item) }),
-                    Ok(ModelEvent::Reasoning(delta)) => parts.push(PartBody::Reasoning { delta }),
-                    Ok(ModelEvent::ToolCall(mut call)) => {
-                        call.group = call.group.saturating_add(first_group);
-                        open.push(call.clone());
-                        parts.push(PartBody::ToolCall(Box::new(call)));
-                    }
-                    Ok(ModelEvent::ToolResult(result)) => {
-                        open.retain(|call| call.call != result.call);
-                        parts.push(PartBody::ToolResult(result));
-                    }
-                    Ok(ModelEvent::ParameterUpdate { name, value }) => {
-                        // What this batch has changed counts as said.
-                        self.say(std::mem::take(&mut parts)).await?;
-                        match self.parameter_update(name, value) {
-                            Ok(part) => parts.extend(part),
-                            Err(fault) => halt = Some(Err(fault)),
-                        }
-                    }
-                    Ok(ModelEvent::Usage(usage)) => parts.push(PartBody::Usage(usage)),
-                    Ok(ModelEvent::Stop(stop)) => halt = Some(Ok(stop)),
-                    Err(fault) => halt = Some(Err(fault)),
-                }
-                if halt.is_some() {
-                    break;
-                }
-            }
-            self.say(parts).await?;
-            match halt {
-                Some(Ok(stop)) => return Ok((stop, open)),
-                Some(Err(fault)) => return Err(fault.into()),
-                None => {}
-            }
-        }
-        Err(FaultKind::BrokenStream.with("the stream ended without a stop").into())
+        Ok(ModelRequest { line, input, tools, ..asked })
     }
 
     /// Adds parts, stores them first where that is promised, and shows them.
-    async fn say(&self, parts: Vec<PartBody>) -> Result<(), Halt> {
+    pub(super) async fn say(&self, parts: Vec<PartBody>) -> Result<(), Halt> {
         if parts.is_empty() {
             return Ok(());
         }
@@ -240,75 +205,6 @@ impl Run {
             shared.ports.observer.first_part(shared.ports.timer.elapsed().saturating_sub(self.live.accepted));
         }
         Ok(())
-    }
-
-    /// What a change of a parameter amounts to: nothing if it has that value already.
-    fn parameter_update(&self, name: String, value: ParameterValue) -> Result<Option<PartBody>, ModelFault> {
-        let definition = &self.setting.version.definition;
-        let declared = definition.parameters.get(&name).map(|p| p.kind.type_name());
-        if !definition.may_change(&name) || declared != Some(value.type_name()) {
-            let mut fault = FaultKind::Failed.with("");
-            fault.message = format!("the agent may not set the parameter '{name}' to a {}", value.type_name());
-            return Err(fault);
-        }
-        let before = self.live.items().into_iter().rev().find_map(|item| match item {
-            ItemBody::ParameterUpdate { name: n, value } if n == name => Some(value),
-            _ => None,
-        });
-        let before = before.or_else(|| self.new.parameters.get(&name).cloned());
-        Ok((before.as_ref() != Some(&value)).then_some(PartBody::ParameterUpdate { name, value }))
-    }
-
-    fn can_run(&self, call: &ToolCall) -> bool {
-        (call.tool == UPDATE_PARAMETER && self.update_tool().is_some()) || self.engine.0.ports.tools.knows(&call.tool)
-    }
-
-    /// Runs calls side by side; their results come in the order of the calls.
-    async fn call(&self, calls: Vec<ToolCall>) -> Result<(), Halt> {
-        let outputs = join_all(calls.iter().map(|call| async {
-            if call.tool == UPDATE_PARAMETER {
-                return None;
-            }
-            Some(self.engine.0.ports.tools.call(&self.setting.caller, &call.tool, &call.arguments).await)
-        }));
-        for (output, call) in outputs.await.into_iter().zip(&calls) {
-            let (update, output) = output.map_or_else(|| self.update_by_tool(call), |output| (None, output));
-            let mut parts: Vec<_> = update.into_iter().collect();
-            parts.push(PartBody::ToolResult(ToolResult { call: call.call.clone(), output }));
-            self.say(parts).await?;
-        }
-        Ok(())
-    }
-
-    /// The tool that lets a model change the texts it may change; none if there are none.
-    fn update_tool(&self) -> Option<ToolDefinition> {
-        let definition = &self.setting.version.definition;
-        let is_text = |name: &&String| {
-            let kind = definition.parameters.get(*name).map(|p| &p.kind);
-            definition.may_change(name) && matches!(kind, Some(ParameterKind::Text { .. }))
-        };
-        let names: Vec<_> = definition.parameters.keys().filter(is_text).collect();
-        (!names.is_empty()).then(|| ToolDefinition {
-            name: UPDATE_PARAMETER.into(),
-            description: Some("Sets a parameter of this conversation to a new text.".into()),
-            arguments: json!({
-                "type": "object",
-                "properties": {"name": {"type": "string", "enum": names}, "value": {"type": "string"}},
-                "required": ["name", "value"],
-            }),
-            kind: ToolKind::UpdateParameter,
-        })
-    }
-
-    fn update_by_tool(&self, call: &ToolCall) -> (Option<PartBody>, Result<serde_json::Value, String>) {
-        let text = |key: &str| call.arguments.get(key).and_then(|v| v.as_str()).map(str::to_owned);
-        let (Some(name), Some(value)) = (text("name"), text("value")) else {
-            return (None, Err("name and value must be texts".into()));
-        };
-        match self.parameter_update(name, ParameterValue::Text(value)) {
-            Ok(part) => (part, Ok(json!("set"))),
-            Err(fault) => (None, Err(fault.message)),
-        }
     }
 }
 
