@@ -1,5 +1,7 @@
 //! A request that was let in: who asks, what the path names, the query, and the body still to be read.
 
+use std::sync::{Mutex, PoisonError};
+
 use axum::body::Body;
 use bytes::Bytes;
 use sederunt_core::App;
@@ -26,8 +28,8 @@ pub(crate) struct Asked {
     pub operation: String,
     pub query: Query,
     pub parts: http::request::Parts,
-    /// The body, not yet read.
-    pub body: Body,
+    /// The body, not yet read: [`Asked::take_body`]. In a lock for being shared across awaits, which a body alone cannot.
+    pub body: Mutex<Body>,
     /// By which the answer and the log name this request.
     pub request_id: String,
 }
@@ -62,10 +64,15 @@ impl Asked {
         Ok(self.app().agents().get_by_key(&self.caller, &key).await?)
     }
 
+    /// The body, for whoever reads it piece by piece; empty if it was taken before.
+    pub fn take_body(&mut self) -> Body {
+        std::mem::take(self.body.get_mut().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// The whole body, within the limits on its size and time.
     pub async fn bytes(&mut self) -> Result<Bytes, Failure> {
         let (most, time) = (self.settings().body_limit, self.settings().body_timeout);
-        let body = std::mem::take(&mut self.body);
+        let body = self.take_body();
         read_body(body, most, time).await.map_err(|error| match error {
             BodyError::TooLarge => {
                 Failure::new(413, "content_size_exceeded", format!("The body is larger than {most} bytes."))

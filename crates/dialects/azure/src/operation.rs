@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
@@ -158,6 +158,7 @@ async fn admit(surface: Surface, dialect: Dialect, request: Request, marks: &Mar
     };
     let operation = format!("{NAME} {} {}", parts.method, parts.uri.path());
     let request_id = marks.id().to_owned();
+    let body = Mutex::new(body);
     Ok(Asked { dialect, caller, names, operation, query, parts, body, request_id })
 }
 
