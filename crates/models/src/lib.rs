@@ -11,6 +11,7 @@ mod registry;
 pub mod script;
 pub mod secret;
 mod sse;
+mod upstream;
 
 pub use openai::OpenAi;
 pub use registry::{Registry, Rule, RuleError};

@@ -1,11 +1,8 @@
 //! The `openai` model: any server that speaks Chat Completions, as a stream. What is asked is built in [`request`],
-//! what comes back is read in [`response`], what goes wrong is named in [`failure`].
+//! what comes back is read in [`response`].
 
-mod call;
-mod failure;
 mod request;
 mod response;
-mod retry;
 
 #[cfg(test)]
 mod tests;
@@ -14,15 +11,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_core::stream::BoxStream;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use reqwest::header::HeaderMap;
 use sederunt_core::error::ModelFault;
 use sederunt_core::id::Chance;
 use sederunt_core::model::{Model, ModelEvent, ModelRequest};
 use serde_json::{Map, Value};
 
 use crate::Secret;
+use crate::upstream::{Call, Patience, Upstream, address, headers, secrets, stream};
+pub use crate::upstream::{SetupError, client};
+use request::Question;
+use response::Assembly;
+
+/// The longest event of a stream, in bytes.
+const MAX_EVENT: usize = 4 << 20;
 
 /// How a server is asked.
 #[derive(Clone, Debug)]
@@ -67,98 +69,45 @@ impl Settings {
     }
 }
 
-/// Why a model cannot be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// The address is none.
-    #[error("base_url '{0}' is not an http or https address")]
-    BaseUrl(String),
-    /// A header cannot be sent; its value is not shown.
-    #[error("header '{0}' cannot be sent: its name or value has characters that headers may not have")]
-    Header(String),
-    /// The certificates cannot be read.
-    #[error("the certificates cannot be read: {0}")]
-    Certificates(String),
-    /// The client cannot be built.
-    #[error("the HTTP client cannot be built: {0}")]
-    Client(String),
-}
-
-/// An HTTP client for model servers: one for all models that trust the same certificates. It trusts what the system
-/// trusts and the certificates in `extra_ca` (PEM). It follows no redirects, which would take keys elsewhere.
-pub fn client(extra_ca: Option<&[u8]>) -> Result<reqwest::Client, SetupError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let extra = CertificateDer::pem_slice_iter(extra_ca.unwrap_or_default())
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| SetupError::Certificates(error.to_string()))?;
-    if extra_ca.is_some() && extra.is_empty() {
-        return Err(SetupError::Certificates("there are none in the file".into()));
-    }
-    let none_given = extra.is_empty();
-    let builder = rustls::ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| SetupError::Client(error.to_string()))?;
-    let tls = match rustls_platform_verifier::Verifier::new_with_extra_roots(extra, provider) {
-        Ok(verifier) => builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)),
-        // A small container has no certificates, and may need none for a server beside it.
-        Err(error) if none_given => {
-            tracing::warn!(%error, "no trusted certificates: models can be reached over plain HTTP only");
-            builder.with_root_certificates(rustls::RootCertStore::empty())
-        }
-        Err(error) => return Err(SetupError::Certificates(error.to_string())),
-    };
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(tls.with_no_client_auth())
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(Duration::from_secs(10))
-        .user_agent(concat!("sederunt/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|error| SetupError::Client(error.to_string()))
-}
-
 /// A model behind Chat Completions.
 #[derive(Clone, Debug)]
-pub struct OpenAi(Arc<Upstream>);
-
-/// Where and how to ask.
-#[derive(Debug)]
-struct Upstream {
-    settings: Settings,
+pub struct OpenAi {
+    settings: Arc<Settings>,
     url: reqwest::Url,
-    headers: HeaderMap,
-    client: reqwest::Client,
-    chance: Arc<dyn Chance>,
+    upstream: Arc<Upstream>,
 }
 
 impl OpenAi {
     /// A model that is asked over `client`; `chance` spreads its retries.
     pub fn new(settings: Settings, client: reqwest::Client, chance: Arc<dyn Chance>) -> Result<Self, SetupError> {
-        let url = format!("{}/chat/completions", settings.base_url.trim_end_matches('/'));
-        let url = reqwest::Url::parse(&url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-        let url = url.ok_or_else(|| SetupError::BaseUrl(settings.base_url.clone()))?;
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(key) = &settings.api_key {
-            let value = format!("Bearer {}", key.expose());
-            headers.insert(AUTHORIZATION, secret_value(&value, "authorization")?);
-        }
-        for (name, value) in &settings.headers {
-            let unsendable = |_| SetupError::Header(name.clone());
-            let header = HeaderName::from_bytes(name.as_bytes()).map_err(unsendable)?;
-            headers.insert(header, secret_value(value.expose(), name)?);
-        }
-        Ok(Self(Arc::new(Upstream { settings, url, headers, client, chance })))
+        let url = address(&settings.base_url, "/chat/completions")?;
+        let upstream = Upstream {
+            client,
+            headers: headers(settings.api_key.as_ref(), &settings.headers)?,
+            secrets: secrets(settings.api_key.as_ref(), &settings.headers),
+            patience: Patience {
+                first_byte: settings.first_byte_timeout,
+                idle: settings.idle_timeout,
+                max_retries: settings.max_retries,
+                retry_budget: settings.retry_budget,
+            },
+            agent: false,
+            chance,
+        };
+        Ok(Self { settings: Arc::new(settings), url, upstream: Arc::new(upstream) })
     }
-}
-
-fn secret_value(text: &str, name: &str) -> Result<HeaderValue, SetupError> {
-    let mut value = HeaderValue::from_str(text).map_err(|_| SetupError::Header(name.to_owned()))?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 impl Model for OpenAi {
     fn answer(&self, request: ModelRequest) -> BoxStream<'static, Result<ModelEvent, ModelFault>> {
-        call::stream(self.0.clone(), request)
+        let question = Question::of(&self.settings, &request);
+        let call = Call {
+            url: self.url.clone(),
+            headers: HeaderMap::new(),
+            body: question.body.to_string().into(),
+            reader: Box::new(Assembly::new(question.names, &request)),
+            max_event: MAX_EVENT,
+        };
+        stream(self.upstream.clone(), call)
     }
 }

@@ -9,8 +9,9 @@ use sederunt_core::turn::Usage;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::failure::{cut, in_stream};
 use crate::names::Names;
+use crate::upstream::Reader;
+use crate::upstream::failure::{cut, in_stream};
 
 /// The most calls in one answer.
 const MAX_CALLS: usize = 128;
@@ -109,40 +110,6 @@ impl Assembly {
         Self { names, taken: taken.collect(), calls: Vec::new(), bytes: 0, usage: None, stop: None }
     }
 
-    /// Whether the server has said why it stopped.
-    pub fn has_stopped(&self) -> bool {
-        self.stop.is_some()
-    }
-
-    /// Takes one chunk; what it says comes out at once, calls and counts at the end.
-    pub fn take(&mut self, data: &str, out: &mut VecDeque<ModelEvent>) -> Result<(), ModelFault> {
-        let chunk: Chunk = serde_json::from_str(data)
-            .map_err(|error| FaultKind::BrokenStream.with(format!("{error}: {}", cut(data, 200))))?;
-        if chunk.error.is_some_and(|error| !error.is_null()) || chunk.object.as_ref().is_some_and(|o| o == "error") {
-            return Err(in_stream(data));
-        }
-        if let Some(counted) = chunk.usage {
-            self.usage = Some(counted.into());
-        }
-        let Some(choice) = chunk.choices.into_iter().flatten().next() else { return Ok(()) };
-        if let Some(delta) = choice.delta {
-            let thought = delta.reasoning_content.or(delta.reasoning);
-            out.extend(thought.filter(|text| !text.is_empty()).map(ModelEvent::Reasoning));
-            out.extend(delta.content.filter(|text| !text.is_empty()).map(ModelEvent::Text));
-            out.extend(delta.refusal.filter(|text| !text.is_empty()).map(ModelEvent::Refusal));
-            for piece in delta.tool_calls.into_iter().flatten() {
-                self.piece(piece)?;
-            }
-        }
-        match choice.finish_reason.as_deref() {
-            None | Some("") => {}
-            Some("length") => self.stop = Some(Stop::Length),
-            Some("content_filter") => self.stop = Some(Stop::Filtered),
-            Some(_) => self.stop = Some(Stop::Done),
-        }
-        Ok(())
-    }
-
     /// A piece belongs to the call of its index; from a server that sends none, a new id begins a new call.
     fn piece(&mut self, piece: CallDelta) -> Result<(), ModelFault> {
         let id = piece.id.filter(|id| !id.is_empty());
@@ -174,10 +141,57 @@ impl Assembly {
         Ok(())
     }
 
+    /// The server's id if it is new in this turn, else one that is.
+    fn own_id(&mut self, id: String, at: usize) -> String {
+        let mut own = id;
+        let mut count = self.taken.len() + at;
+        while own.is_empty() || self.taken.contains(&own) {
+            own = format!("call_{count}");
+            count += 1;
+        }
+        self.taken.insert(own.clone());
+        own
+    }
+}
+
+impl Reader for Assembly {
+    fn has_stopped(&self) -> bool {
+        self.stop.is_some()
+    }
+
+    /// Takes one chunk; what it says comes out at once, calls and counts at the end.
+    fn take(&mut self, data: &str, out: &mut VecDeque<ModelEvent>) -> Result<(), ModelFault> {
+        let chunk: Chunk = serde_json::from_str(data)
+            .map_err(|error| FaultKind::BrokenStream.with(format!("{error}: {}", cut(data, 200))))?;
+        if chunk.error.is_some_and(|error| !error.is_null()) || chunk.object.as_ref().is_some_and(|o| o == "error") {
+            return Err(in_stream(data));
+        }
+        if let Some(counted) = chunk.usage {
+            self.usage = Some(counted.into());
+        }
+        let Some(choice) = chunk.choices.into_iter().flatten().next() else { return Ok(()) };
+        if let Some(delta) = choice.delta {
+            let thought = delta.reasoning_content.or(delta.reasoning);
+            out.extend(thought.filter(|text| !text.is_empty()).map(ModelEvent::Reasoning));
+            out.extend(delta.content.filter(|text| !text.is_empty()).map(ModelEvent::Text));
+            out.extend(delta.refusal.filter(|text| !text.is_empty()).map(ModelEvent::Refusal));
+            for piece in delta.tool_calls.into_iter().flatten() {
+                self.piece(piece)?;
+            }
+        }
+        match choice.finish_reason.as_deref() {
+            None | Some("") => {}
+            Some("length") => self.stop = Some(Stop::Length),
+            Some("content_filter") => self.stop = Some(Stop::Filtered),
+            Some(_) => self.stop = Some(Stop::Done),
+        }
+        Ok(())
+    }
+
     /// What is left to say: calls, counts, the stop. Arguments that are no JSON object make a call that is answered with
     /// an error at once, so that no tool runs and the model can try again; in an answer that was cut short such a call
     /// is dropped.
-    pub fn finish(&mut self, out: &mut VecDeque<ModelEvent>) -> Result<(), ModelFault> {
+    fn finish(&mut self, out: &mut VecDeque<ModelEvent>) -> Result<(), ModelFault> {
         let stop = self.stop.unwrap_or(Stop::Done);
         let mut errors = Vec::new();
         for (at, pieces) in std::mem::take(&mut self.calls).into_iter().enumerate() {
@@ -197,18 +211,6 @@ impl Assembly {
         out.extend(self.usage.take().map(ModelEvent::Usage));
         out.push_back(ModelEvent::Stop(stop));
         Ok(())
-    }
-
-    /// The server's id if it is new in this turn, else one that is.
-    fn own_id(&mut self, id: String, at: usize) -> String {
-        let mut own = id;
-        let mut count = self.taken.len() + at;
-        while own.is_empty() || self.taken.contains(&own) {
-            own = format!("call_{count}");
-            count += 1;
-        }
-        self.taken.insert(own.clone());
-        own
     }
 }
 

@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 
 use super::*;
 use crate::request_fixture::request;
+use crate::upstream::Reader;
 
 /// What the server does with one request.
 struct Answer {

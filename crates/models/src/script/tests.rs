@@ -179,6 +179,106 @@ async fn templates_see_the_turn_and_its_session() {
     assert!(!Script::builtin().wants_line());
 }
 
+/// What a caller brings after `said`, which answered `question`: the line, and an output for each call.
+fn brings(question: &str, said: &[ModelEvent], output: serde_json::Value) -> ModelRequest {
+    let first = after(request("a", question), said, Ok(output));
+    let (results, calls): (Vec<_>, Vec<_>) =
+        first.so_far.into_iter().partition(|item| matches!(item, ItemBody::ToolResult(_)));
+    let mut line = vec![ItemBody::UserMessage { text: question.into() }];
+    line.extend(calls);
+    ModelRequest { turn: 2, text: String::new(), input: results, line, ..request("a", "") }
+}
+
+const TOOL_OF_THE_CALLER: &str = r#"
+    [[rule]]
+    text = 'weather in (?<city>\w+)'
+    reply = "{{ match.city }}: {{ results[0].output }} ({{ results[0].tool }} of {{ results[0].arguments.city }})"
+    [[rule.tools]]
+    name = "get_weather"
+    arguments = { city = "{{ match.city }}" }
+    [[rule]]
+    output = '"sky":"Storm"'
+    reply = "Stay in: {{ results[0].output.sky }}."
+"#;
+
+#[tokio::test]
+async fn a_rule_goes_on_when_the_caller_brings_its_tool_s_output() {
+    let script = script(TOOL_OF_THE_CALLER);
+    assert!(script.wants_line(), "what was asked stands there");
+    let said = events(&script, request("a", "weather in Oslo?")).await;
+    let answer = brings("weather in Oslo?", &said, json!("rain"));
+    assert_eq!(says(&script, answer.clone()).await, "Oslo: rain (get_weather of Oslo)");
+
+    let mut with_text = ModelRequest { text: "weather in Rome?".into(), ..answer };
+    with_text.input.push(ItemBody::UserMessage { text: "weather in Rome?".into() });
+    let said = events(&script, with_text).await;
+    assert!(matches!(&said[0], ModelEvent::ToolCall(call) if call.arguments["city"] == "Rome"), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_rule_about_an_output_goes_before_the_one_that_called() {
+    let script = script(TOOL_OF_THE_CALLER);
+    let said = events(&script, request("a", "weather in Oslo?")).await;
+    let answer = brings("weather in Oslo?", &said, json!({"sky": "Storm"}));
+    assert_eq!(says(&script, answer).await, "Stay in: Storm.");
+}
+
+#[tokio::test]
+async fn a_caller_who_tells_the_whole_story_again_is_understood() {
+    let script = script(TOOL_OF_THE_CALLER);
+    let said = events(&script, request("a", "weather in Oslo?")).await;
+    let continued = brings("weather in Oslo?", &said, json!("rain"));
+    let told = ModelRequest {
+        text: "weather in Oslo?".into(),
+        input: continued.line.into_iter().chain(continued.input).collect(),
+        ..request("a", "")
+    };
+    assert_eq!(says(&script, told).await, "Oslo: rain (get_weather of Oslo)");
+}
+
+#[tokio::test]
+async fn outputs_for_calls_of_another_model_meet_the_rules_as_they_stand() {
+    let script = script("builtin = false\n[[rule]]\nreply = 'got {{ results[0].output }}'");
+    assert!(!script.wants_line());
+    for id in ["call_7_0", "call_0_0", "fc_1"] {
+        let result = ToolResult { call: id.into(), output: Ok(json!(4)) };
+        let asked = ModelRequest { input: vec![ItemBody::ToolResult(result)], ..request("a", "") };
+        assert_eq!(says(&script, asked).await, "got 4");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_said_piece_by_piece() {
+    let script = script("[[rule]]\nrefusal = 'Not {{ input }}.'\nusage = 'words'");
+    let said = events(&script, request("a", "that")).await;
+    assert_eq!(
+        said,
+        [
+            ModelEvent::Refusal("Not ".into()),
+            ModelEvent::Refusal("that.".into()),
+            ModelEvent::Usage(Usage { input: 1, output: 2, ..Usage::default() }),
+            ModelEvent::Stop(Stop::Done),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn json_is_answered_wrong_at_first_and_right_when_asked_again() {
+    let script = script(
+        r#"
+        [[rule]]
+        iteration = 0
+        reply = '{"city": 5}'
+        [[rule]]
+        json = { city = "{{ input }}", of = [1, { b = true }] }
+        chunks = 100
+        "#,
+    );
+    assert_eq!(says(&script, request("a", "Oslo")).await, r#"{"city": 5}"#);
+    let again = ModelRequest { iteration: 1, ..request("a", "Oslo") };
+    assert_eq!(says(&script, again).await, r#"{"city":"Oslo","of":[1,{"b":true}]}"#);
+}
+
 #[tokio::test]
 async fn a_template_that_never_ends_is_a_fault() {
     let script = script(
@@ -379,6 +479,8 @@ fn errors_name_the_line_and_what_may_have_been_meant() {
         ("[[rule]]\nreply = ''\nusage = { input = 1, outptu = 2 }", "unknown field `outptu`"),
         ("[[rule]]\nreply = ''\ncontexts = [{ source = 's' }]", "a context is"),
         ("[[rule]]\nreply = 'a'\nchunks = ['b']", "not both"),
+        ("[[rule]]\nreply = 'a'\nrefusal = 'b'", "one of reply, json and refusal"),
+        ("[[rule]]\nreply = ''\noutput = '('", "output: "),
         ("[[rule]]\nagent = 'a'", "does nothing"),
         ("[[rule]]\nreply = 'a'\nrepeat_tools = true", "repeat_tools"),
         ("[[rule]\n", "my.toml:1: "),

@@ -6,7 +6,7 @@ use sederunt_core::error::{FaultKind, ModelFault};
 use sederunt_core::id::Chance;
 use tokio::time::Instant;
 
-use super::Settings;
+use super::Patience;
 use super::failure::Failure;
 
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -23,8 +23,8 @@ pub struct Retries {
 }
 
 impl Retries {
-    pub fn new(settings: &Settings) -> Self {
-        Self { made: 0, most: settings.max_retries, until: Instant::now().checked_add(settings.retry_budget) }
+    pub fn new(patience: &Patience) -> Self {
+        Self { made: 0, most: patience.max_retries, until: Instant::now().checked_add(patience.retry_budget) }
     }
 
     /// How long to wait before the next attempt, or the fault to end with.
@@ -77,7 +77,8 @@ mod tests {
     }
 
     fn retries(max_retries: u32) -> Retries {
-        Retries::new(&Settings { max_retries, ..Settings::new("http://x", "m") })
+        let wait = Duration::from_secs(60);
+        Retries::new(&Patience { first_byte: wait, idle: wait, max_retries, retry_budget: wait })
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,5 +1,5 @@
-//! What a server's refusal means: which fault it is, and whether asking again may help. A server's own words go to the
-//! log only; they may quote keys and prompts.
+//! What a server's refusal means: which fault it is, and whether asking again may help. A model server's own words go to
+//! the log only; they may quote keys and prompts. Those of the user's own agent may be told.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use sederunt_core::error::{FaultKind, Ignore, ModelFault};
 use serde_json::Value;
 use tokio::time::timeout;
 
-/// How much of a server's words the log gets, in bytes.
-const MAX_DETAIL: usize = 2048;
+/// How much of a server's words the log or a caller gets, in bytes.
+pub const MAX_DETAIL: usize = 2048;
 /// How much of an error's body is read, in bytes.
 const MAX_BODY: usize = 64 << 10;
 
@@ -68,8 +68,9 @@ pub fn told(error: reqwest::Error) -> String {
     text
 }
 
-/// What `response`, which is not a stream, means.
-pub async fn of(mut response: reqwest::Response, patience: Duration) -> Failure {
+/// What `response`, which is not a stream, means. An `agent`'s own words are told, and what it failed at is not asked for
+/// again.
+pub async fn of(mut response: reqwest::Response, patience: Duration, agent: bool) -> Failure {
     let status = response.status();
     let asked = asked(response.headers());
     let mut body = Vec::new();
@@ -90,7 +91,9 @@ pub async fn of(mut response: reqwest::Response, patience: Duration) -> Failure 
     // A quota that is used up does not come back by waiting.
     let again = (limited && !lower.contains("insufficient_quota"))
         || status == StatusCode::REQUEST_TIMEOUT
-        || (status.is_server_error() && !is_too_large(&lower));
+        || (status.is_server_error()
+            && !is_too_large(&lower)
+            && !(agent && status == StatusCode::INTERNAL_SERVER_ERROR));
     let kind = match status.as_u16() {
         429 => FaultKind::RateLimited,
         401 | 403 | 404 => FaultKind::Unavailable,
@@ -104,19 +107,31 @@ pub async fn of(mut response: reqwest::Response, patience: Duration) -> Failure 
         408 | 500.. | 300..400 => FaultKind::Unavailable,
         _ => FaultKind::Failed,
     };
-    Failure { fault: kind.with(detail), again, asked }
+    let words = agent.then(|| words(&body)).flatten();
+    Failure { fault: ModelFault { message: words.unwrap_or_else(|| kind.to_string()), kind, detail }, again, asked }
 }
 
 /// What an error that comes as an event of the stream means.
 pub fn in_stream(text: &str) -> ModelFault {
+    named(text).unwrap_or(FaultKind::BrokenStream).with(cut(text, MAX_DETAIL))
+}
+
+/// The fault that an error's text names; `None` if it names none that we know.
+pub fn named(text: &str) -> Option<FaultKind> {
     let lower = text.to_lowercase();
-    let kind = match () {
-        () if is_too_large(&lower) => FaultKind::ContextTooLarge,
-        () if is_refusal(&lower) => FaultKind::Refused,
-        () if lower.contains("rate_limit") => FaultKind::RateLimited,
-        () => FaultKind::BrokenStream,
-    };
-    kind.with(cut(text, MAX_DETAIL))
+    match () {
+        () if is_too_large(&lower) => Some(FaultKind::ContextTooLarge),
+        () if is_refusal(&lower) => Some(FaultKind::Refused),
+        () if lower.contains("rate_limit") => Some(FaultKind::RateLimited),
+        () => None,
+    }
+}
+
+/// An error body's message, for a caller.
+fn words(body: &[u8]) -> Option<String> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let message = body.pointer("/error/message").or_else(|| body.get("message"))?.as_str()?;
+    (!message.is_empty()).then(|| cut(message, MAX_DETAIL).to_owned())
 }
 
 fn is_too_large(lower: &str) -> bool {

@@ -1,41 +1,67 @@
-//! One model call: sent, perhaps again, then read to its end. Everything is held by the stream; dropping it closes the
-//! connection.
+//! One call of a server: sent, perhaps again, then read to its end. Everything is held by the stream; dropping it closes
+//! the connection.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use futures_core::stream::BoxStream;
 use futures_util::StreamExt;
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use sederunt_core::error::{FaultKind, ModelFault};
-use sederunt_core::model::{ModelEvent, ModelRequest};
+use sederunt_core::model::ModelEvent;
 use tokio::time::timeout;
 
 use super::Upstream;
 use super::failure::{self, Failure};
-use super::request::Question;
-use super::response::Assembly;
 use super::retry::Retries;
 use crate::sse::{Events, TooLong};
 
-/// The longest event of a stream, in bytes.
-const MAX_EVENT: usize = 4 << 20;
+/// The longest wait for the end of a stream whose server has said why it stopped.
+const ENDING: Duration = Duration::from_secs(5);
+
+/// A request, and who reads its answer.
+pub struct Call {
+    /// Where it is sent.
+    pub url: reqwest::Url,
+    /// Sent beside the server's own headers.
+    pub headers: HeaderMap,
+    /// JSON.
+    pub body: Bytes,
+    /// Reads the answer.
+    pub reader: Box<dyn Reader>,
+    /// The longest event of the answer, in bytes.
+    pub max_event: usize,
+}
+
+/// Reads the events of one answer.
+pub trait Reader: Send + Sync {
+    /// Takes the data of one event; what it says goes to `out`.
+    fn take(&mut self, data: &str, out: &mut VecDeque<ModelEvent>) -> Result<(), ModelFault>;
+
+    /// Whether the server has said why it stopped: then the answer is whole, even if the stream breaks off.
+    fn has_stopped(&self) -> bool;
+
+    /// Takes the end of the answer; what is left to say goes to `out`, a [`ModelEvent::Stop`] last.
+    fn finish(&mut self, out: &mut VecDeque<ModelEvent>) -> Result<(), ModelFault>;
+}
 
 /// How far a call is.
 enum Stage {
-    Unsent(Box<ModelRequest>),
+    Unsent(Box<Call>),
     Reading(Box<Reading>),
     Over,
 }
 
 /// The events of one call.
-pub fn stream(upstream: Arc<Upstream>, request: ModelRequest) -> BoxStream<'static, Result<ModelEvent, ModelFault>> {
+pub fn stream(upstream: Arc<Upstream>, call: Call) -> BoxStream<'static, Result<ModelEvent, ModelFault>> {
     let advance = move |mut stage| {
         let upstream = upstream.clone();
         async move {
             loop {
                 let told = match stage {
-                    Stage::Unsent(request) => match upstream.open(&request).await {
+                    Stage::Unsent(call) => match upstream.open(*call).await {
                         Ok(reading) => {
                             stage = Stage::Reading(Box::new(reading));
                             continue;
@@ -53,22 +79,20 @@ pub fn stream(upstream: Arc<Upstream>, request: ModelRequest) -> BoxStream<'stat
             }
         }
     };
-    futures_util::stream::unfold(Stage::Unsent(Box::new(request)), advance).boxed()
+    futures_util::stream::unfold(Stage::Unsent(Box::new(call)), advance).boxed()
 }
 
 impl Upstream {
     /// Sends the request until it is answered with a stream.
-    async fn open(&self, request: &ModelRequest) -> Result<Reading, ModelFault> {
-        let question = Question::of(&self.settings, request);
-        let body = bytes::Bytes::from(question.body.to_string());
-        let mut retries = Retries::new(&self.settings);
+    async fn open(&self, call: Call) -> Result<Reading, ModelFault> {
+        let mut retries = Retries::new(&self.patience);
         loop {
-            match self.send(body.clone()).await {
+            match self.send(&call).await {
                 Ok(response) => {
                     return Ok(Reading {
                         response,
-                        events: Events::new(MAX_EVENT),
-                        assembly: Assembly::new(question.names, request),
+                        events: Events::new(call.max_event),
+                        reader: call.reader,
                         ready: VecDeque::new(),
                         begun: false,
                         over: false,
@@ -82,10 +106,10 @@ impl Upstream {
         }
     }
 
-    async fn send(&self, body: bytes::Bytes) -> Result<reqwest::Response, Failure> {
-        let request = self.client.post(self.url.clone()).headers(self.headers.clone()).body(body);
-        let patience = self.settings.first_byte_timeout;
-        let response = match timeout(patience, request.send()).await {
+    async fn send(&self, call: &Call) -> Result<reqwest::Response, Failure> {
+        let request = self.client.post(call.url.clone()).headers(self.headers.clone()).headers(call.headers.clone());
+        let request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let response = match timeout(self.patience.first_byte, request.body(call.body.clone()).send()).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(Failure::unsent(error)),
             Err(_) => return Err(Failure::final_(FaultKind::Unavailable.with("no answer within the time allowed"))),
@@ -95,16 +119,7 @@ impl Upstream {
         if response.status().is_success() && !json {
             return Ok(response);
         }
-        Err(failure::of(response, self.settings.idle_timeout).await)
-    }
-
-    /// Takes our own key out of what the log will see: servers quote the key that they refuse.
-    fn redact(&self, mut fault: ModelFault) -> ModelFault {
-        let headers = self.settings.headers.iter().map(|(_, value)| value);
-        for secret in self.settings.api_key.iter().chain(headers).filter(|secret| !secret.expose().is_empty()) {
-            fault.detail = fault.detail.replace(secret.expose(), "[secret]");
-        }
-        fault
+        Err(failure::of(response, self.patience.idle, self.agent).await)
     }
 }
 
@@ -112,7 +127,7 @@ impl Upstream {
 struct Reading {
     response: reqwest::Response,
     events: Events,
-    assembly: Assembly,
+    reader: Box<dyn Reader>,
     ready: VecDeque<ModelEvent>,
     /// Whether anything of the body came.
     begun: bool,
@@ -130,7 +145,7 @@ impl Reading {
             }
             match self.events.next() {
                 Ok(Some(data)) if data.trim() == "[DONE]" => self.finish()?,
-                Ok(Some(data)) => self.assembly.take(&data, &mut self.ready)?,
+                Ok(Some(data)) => self.reader.take(&data, &mut self.ready)?,
                 Ok(None) => self.read(upstream).await?,
                 Err(TooLong) => return Err(FaultKind::BrokenStream.with("an event was too long")),
             }
@@ -138,8 +153,11 @@ impl Reading {
     }
 
     async fn read(&mut self, upstream: &Upstream) -> Result<(), ModelFault> {
-        let settings = &upstream.settings;
-        let patience = if self.begun { settings.idle_timeout } else { settings.first_byte_timeout };
+        let patience = match (self.begun, self.reader.has_stopped()) {
+            (_, true) => upstream.patience.idle.min(ENDING),
+            (true, false) => upstream.patience.idle,
+            (false, false) => upstream.patience.first_byte,
+        };
         let cut = match timeout(patience, self.response.chunk()).await {
             Ok(Ok(Some(bytes))) => {
                 self.begun = true;
@@ -151,11 +169,11 @@ impl Reading {
             Err(_) => "the stream fell silent".to_owned(),
         };
         // Once the server has said why it stopped, the answer is whole; only counts can be missing.
-        if self.assembly.has_stopped() { self.finish() } else { Err(FaultKind::BrokenStream.with(cut)) }
+        if self.reader.has_stopped() { self.finish() } else { Err(FaultKind::BrokenStream.with(cut)) }
     }
 
     fn finish(&mut self) -> Result<(), ModelFault> {
         self.over = true;
-        self.assembly.finish(&mut self.ready)
+        self.reader.finish(&mut self.ready)
     }
 }
