@@ -8,22 +8,38 @@ use std::sync::Arc;
 use sederunt_core::id::Chance;
 use sederunt_core::model::Model;
 use sederunt_models::openai::{self, OpenAi};
-use sederunt_models::{Registry, Script, Secret};
+use sederunt_models::{Registry, Rule, Script, Secret};
 
-use crate::config::{self, Provider};
+use crate::config::{self, ModelRule, Provider};
 use crate::fault::Fault;
 
 /// The models by name. Nothing is asked of any server yet.
-pub fn registry(models: &BTreeMap<String, config::Model>, chance: &Arc<dyn Chance>) -> Result<Arc<Registry>, Fault> {
+pub fn registry(
+    models: &BTreeMap<String, config::Model>,
+    rules: &[ModelRule],
+    chance: &Arc<dyn Chance>,
+) -> Result<Arc<Registry>, Fault> {
     let mut registry = Registry::new(Arc::new(Script::builtin()));
     for (name, config) in models {
         let model: Arc<dyn Model> = match config.provider {
             Provider::Script => script(config.file.as_deref())?,
             Provider::Openai => openai(name, config, chance)?,
+            Provider::Responses => return Err(not_yet(name)),
         };
         registry = registry.with(name, model);
     }
+    for (number, rule) in (1..).zip(rules) {
+        let ModelRule { agent, image, model, r#use: name } = rule.clone();
+        registry = registry.with_rule(&Rule { agent, image, model, name }).map_err(|e| {
+            Fault::config(format!("rule {number} of model_rules cannot be used"), e, "see model_rules in docs/configuration.md")
+        })?;
+    }
     Ok(Arc::new(registry))
+}
+
+fn not_yet(name: &str) -> Fault {
+    let why = "this build has no provider \"responses\"";
+    Fault::config(format!("models.{name} cannot be used"), why, "use another provider")
 }
 
 fn script(file: Option<&Path>) -> Result<Arc<Script>, Fault> {

@@ -42,7 +42,7 @@ pub struct Ground {
 
 /// The application over its store and models. What a process that died left behind is recovered first.
 pub async fn app(config: &Config, ground: &Ground, metrics: &Metrics) -> Result<App, Fault> {
-    let models = models::registry(&config.models, &ground.chance)?;
+    let models = models::registry(&config.models, &config.model_rules, &ground.chance)?;
     let store: Arc<SqlStore> = Arc::new(store(&config.store, ground, Some(metrics))?);
     let ports = Ports {
         identity: Arc::new(Keyring::new(store.clone(), ground.timer.clone(), ground.development)),
@@ -64,7 +64,8 @@ pub async fn app(config: &Config, ground: &Ground, metrics: &Metrics) -> Result<
         turn_bytes: limits.turn_size,
         running_turns: limits.running_turns.get(),
         walk_window: limits.walk_window,
-        ..Settings::default()
+        session_files: limits.session_files,
+        session_files_size: limits.session_files_size as u64,
     };
     // The lock on the data directory proves that no other process serves from it.
     let started = tokio::select! {
@@ -158,19 +159,38 @@ pub fn dialects(app: &App, config: &Config, metrics: &Metrics, development: bool
         body_timeout: http.body_time,
         authorize_as: development.then(demo::first_user),
     };
-    let edge = Edge {
-        dialect: "palantir",
+    // One count for both: a credential's rate is not doubled by speaking two dialects.
+    let limiter = rates.limiter();
+    let cors = cors(config)?;
+    let edge = |dialect, refusals| Edge {
+        dialect,
         metrics: metrics.clone(),
-        refusals: if palantir.json_on_429 {
-            sederunt_palantir::REFUSALS_WITH_BODY
-        } else {
-            sederunt_palantir::REFUSALS
-        },
-        limiter: rates.limiter(),
-        cors: cors(config)?,
+        refusals,
+        limiter: limiter.clone(),
+        cors: cors.clone(),
         request_ids: RequestIds::new(&app.ports().ids),
     };
-    Ok(sederunt_palantir::router(app.clone(), settings).layer(edge.layer()))
+    let refusals =
+        if palantir.json_on_429 { sederunt_palantir::REFUSALS_WITH_BODY } else { sederunt_palantir::REFUSALS };
+    let palantir = sederunt_palantir::router(app.clone(), settings).layer(edge("palantir", refusals).layer());
+    let azure = sederunt_azure::router(app.clone(), azure(&config.azure, http));
+    Ok(palantir.merge(azure.layer(edge("azure", sederunt_azure::REFUSALS).layer())))
+}
+
+fn azure(azure: &config::Azure, http: &config::Http) -> sederunt_azure::Settings {
+    sederunt_azure::Settings {
+        strict_preview: azure.strict_preview,
+        strict_users: azure.strict_users,
+        session_ttl: azure.session_ttl,
+        idle_timeout: azure.session_idle,
+        expired_retention: azure.expired_retention,
+        conversation_wait: azure.conversation_wait,
+        keep_alive: azure.keep_alive,
+        file_size: azure.file_size as u64,
+        body_limit: http.body_size,
+        body_timeout: http.body_time,
+        ..sederunt_azure::Settings::default()
+    }
 }
 
 /// The control API's routes, in their edge. No rate limits: who runs the server must reach it when it is busy.

@@ -128,6 +128,7 @@ fn introduce(ready: &Ready) {
     say(format_args!("  http    {http}"));
     if let (Some(https), Some(ca)) = (&ready.https, &ready.ca) {
         say(format_args!("  https   {https}   (trust {})", ca.display()));
+        say(format_args!("  azure   {https}/api/projects/{}", demo::TENANT));
     }
     for user in &ready.users {
         say(format_args!("  user    {}   token {}", user.name, user.token));
@@ -150,5 +151,11 @@ fn introduce(ready: &Ready) {
          session = client.aip_agents.Agent.Session.create(\"{}\", preview=True)\n",
         user.token, agent.rid
     ));
+    if let Some(https) = &ready.https {
+        say(format_args!(
+            "Azure (pip install azure-ai-projects openai), then a program of docs/azure.md:\n  \
+             eval \"$(sederunt env azure --server {https})\"\n"
+        ));
+    }
     say("Ctrl-C stops it.");
 }

@@ -179,8 +179,6 @@ pub struct Azure {
     pub keep_alive: Duration,
     #[serde(deserialize_with = "de_size")]
     pub file_size: usize,
-    #[serde(deserialize_with = "de_size")]
-    pub session_size: usize,
 }
 
 /// What happens to fields that an API does not have.
@@ -213,6 +211,9 @@ pub struct Limits {
     pub queue_length: u32,
     #[serde(deserialize_with = "de_time")]
     pub queue_wait: Duration,
+    pub session_files: u64,
+    #[serde(deserialize_with = "de_size")]
+    pub session_files_size: usize,
     #[serde(deserialize_with = "de_time")]
     pub walk_window: Duration,
 }
