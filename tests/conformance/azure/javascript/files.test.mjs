@@ -54,7 +54,7 @@ describe("files", () => {
 
   test("are deleted, folders only when asked", async () => {
     await upload("sub/a.txt", "a");
-    await refused(agents.deleteSessionFile(agent, session, "sub"), 409, "conflict");
+    await refused(agents.deleteSessionFile(agent, session, "sub"), 409, "directory_not_empty");
     await agents.deleteSessionFile(agent, session, "sub/a.txt");
     await upload("sub/b.txt", "b");
     await agents.deleteSessionFile(agent, session, "sub", { recursive: true });
