@@ -25,6 +25,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::id::{Ids, NodeId};
 use crate::identity::Identity;
+use crate::journal::Journal;
 use crate::model::Models;
 use crate::page::TokenSeal;
 use crate::store::{Store, Swept};
@@ -198,6 +199,11 @@ impl App {
     /// Conversations.
     pub fn conversations(&self) -> Conversations<'_> {
         Conversations(self)
+    }
+
+    /// What happened in sessions of late.
+    pub fn journal(&self) -> &Journal {
+        self.0.engine.journal()
     }
 
     /// Tokens and the applications they are issued to.

@@ -16,6 +16,7 @@ mod format;
 pub mod id;
 pub mod identity;
 pub mod item;
+pub mod journal;
 pub mod keyring;
 pub mod model;
 pub mod page;

@@ -249,6 +249,7 @@ impl Agents<'_> {
                     self.forget(agent.id);
                     let gone = |turn: &Turn| turn.session.is_some_and(|session| sessions.contains(&session));
                     self.0.engine().abandon(gone).await;
+                    sessions.iter().for_each(|session| self.0.journal().forget(*session));
                     return Ok(());
                 }
             }

@@ -317,6 +317,7 @@ impl Sessions<'_> {
             return Err(Error::not_found(Kind::Session, session));
         }
         self.0.engine().abandon(|turn| turn.session == Some(session)).await;
+        self.0.journal().forget(session);
         self.0.files().forget(&caller.tenant, session).await;
         Ok(())
     }

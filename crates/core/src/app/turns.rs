@@ -10,6 +10,7 @@ use crate::engine::{Live, Outcome, Replay, Setting, Started};
 use crate::error::{Conflict, Error, FaultKind, Kind, Result};
 use crate::id::{AgentId, SessionId, TurnId};
 use crate::item::{Context, ItemBody};
+use crate::model::{Passage, Passed};
 use crate::page::{Created, Slice, Sliced};
 use crate::part::Part;
 use crate::session::{NewSession, Owner, Session};
@@ -280,6 +281,24 @@ impl Turns<'_> {
     /// The turn, if it runs here.
     pub fn live(&self, caller: &Caller, turn: TurnId) -> Option<Arc<Live>> {
         self.0.engine().find(&caller.tenant, turn)
+    }
+
+    /// Passes a request on, as it stands, to the server that answers for a session's agent; `None` if its model has no such
+    /// server. The session wakes, and its time to live begins anew. `Unavailable` if too many are on their way.
+    pub async fn pass(
+        &self,
+        caller: &Caller,
+        agent: &Agent,
+        session: &Session,
+        passage: Passage,
+    ) -> Result<Option<Passed>> {
+        caller.may_on(Action::Talk, agent.id)?;
+        if !agent.enabled {
+            return Err(Error::conflict(Conflict::Disabled, agent.id));
+        }
+        let version = self.0.agents().version_of(&caller.tenant, agent.id, session.version).await?;
+        self.0.sessions().touch(caller, session).await?;
+        self.0.engine().pass(&agent.key, &version, passage).await
     }
 
     /// Waits for a started turn. `NotFound(Session)` if its record went away meanwhile.

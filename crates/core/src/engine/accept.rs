@@ -12,6 +12,7 @@ use crate::error::{Conflict, Error, Kind, Result};
 use crate::format::Form;
 use crate::id::{Key, TurnId};
 use crate::item::{Item, ItemBody, NewItem};
+use crate::journal::Happened;
 use crate::session::Session;
 use crate::store::{Accept, Keyed, RequestKey, TurnRecord};
 use crate::turn::{Ending, Lane, NewTurn, Parent, Recording, Strand, Turn, TurnState};
@@ -207,6 +208,7 @@ impl Engine {
                     }
                     let accepted = engine.0.ports.timer.elapsed();
                     let live = Arc::new(Live::new(turn, input, fence, accepted));
+                    engine.note(&live.turn, &Happened::Accepted(live.turn.inputs));
                     engine.live().insert(live.turn.id, live.clone());
                     let run = Run { engine: engine.clone(), live: live.clone(), setting, new };
                     engine.0.tasks.spawn(run.run());

@@ -8,6 +8,7 @@ use super::Engine;
 use super::live::{Live, Outcome, Phase};
 use crate::error::{Conflict, Error, FaultKind, Result};
 use crate::item::ItemBody;
+use crate::journal::Happened;
 use crate::part::{PartBody, fold, usage};
 use crate::session::{TITLE_MAX, cut};
 use crate::store::{Finish, TurnRecord};
@@ -101,6 +102,7 @@ impl Engine {
         let record = Arc::new(TurnRecord { turn, items });
         let took = self.0.ports.timer.elapsed().saturating_sub(live.accepted);
         self.0.ports.observer.turn_ended(ending.word(), took);
+        self.note(&live.turn, &Happened::Ended(&ending, record.turn.usage, took));
         live.settle(Outcome::Ended(record.clone()), (!detach).then_some(ending));
         self.0.queues.ring(&live.turn.tenant, &live.fence.lane);
         Ok(record)

@@ -13,6 +13,7 @@ mod import;
 mod lease;
 mod line;
 mod live;
+mod pass;
 mod queue;
 mod replay;
 mod run;
@@ -23,6 +24,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use accept::Setting;
@@ -34,6 +36,7 @@ use crate::app::{Ports, Settings};
 use crate::blob::Home;
 use crate::error::{Error, Ignore, Result};
 use crate::id::{NodeId, TenantId, TurnId};
+use crate::journal::{Happened, Journal};
 use crate::store::{Fence, Swept};
 use crate::turn::{Lane, Turn};
 
@@ -52,7 +55,10 @@ struct Shared {
     /// Turns that run here.
     live: Mutex<HashMap<TurnId, Arc<Live>>>,
     queues: queue::Queues,
+    journal: Journal,
     tokens: AtomicI64,
+    /// One for each request that is passed on as it stands.
+    passing: Arc<Semaphore>,
     draining: AtomicBool,
     /// Shared while a turn is stored but not yet among those that run here; whoever must know all of them waits for it.
     accepting: tokio::sync::RwLock<()>,
@@ -62,7 +68,10 @@ struct Shared {
 
 impl Engine {
     pub(crate) fn new(ports: Ports, settings: Settings, node: NodeId, tasks: TaskTracker) -> Self {
+        let passing = Arc::new(Semaphore::new(settings.running_turns.min(Semaphore::MAX_PERMITS)));
+        let journal = Journal::new(ports.clock.clone(), ports.store.clone());
         Self(Arc::new(Shared {
+            journal,
             ports,
             settings,
             node,
@@ -70,6 +79,7 @@ impl Engine {
             live: Mutex::default(),
             queues: queue::Queues::default(),
             tokens: AtomicI64::new(0),
+            passing,
             draining: AtomicBool::new(false),
             accepting: tokio::sync::RwLock::new(()),
             swept_home: Mutex::default(),
@@ -78,6 +88,10 @@ impl Engine {
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.0.journal
     }
 
     pub(crate) fn node(&self) -> NodeId {
@@ -161,6 +175,11 @@ impl Engine {
                 return Ok(sum);
             }
         }
+    }
+
+    /// Writes down what happens to a turn.
+    fn note(&self, turn: &Turn, happened: &Happened<'_>) {
+        self.0.journal.note(turn.session, turn.id, happened);
     }
 
     /// A fence that no one ever held before.

@@ -14,6 +14,7 @@ use crate::app::StreamDurability;
 use crate::error::{Conflict, Error, FaultKind, ModelFault};
 use crate::id::Key;
 use crate::item::{Context, ItemBody};
+use crate::journal::Happened;
 use crate::model::{Model, ModelRequest, SessionView, Stop};
 use crate::part::{PartBody, fold, usage};
 use crate::turn::{Ending, NewTurn, Recording};
@@ -91,12 +92,14 @@ impl Run {
         let mut correction: Option<Correction> = None;
         for iteration in 0..definition.limits.iterations {
             request.iteration = iteration;
+            self.note(&Happened::Asked(iteration + 1));
             let answer = self.ask(&*model, request.clone()).await?;
             if let Some(wrong) = self.wrong_form(&answer) {
                 // Asked for once more, where that is still allowed.
                 if correction.is_some() || iteration + 1 >= definition.limits.iterations {
                     return Err(form::fault(&wrong).into());
                 }
+                self.note(&Happened::Corrected);
                 let items = self.doings();
                 let correction = correction.insert(Correction::new(items.len(), answer.held.concat(), &wrong));
                 request.so_far = correction.within(items);
@@ -178,6 +181,11 @@ impl Run {
         tools.extend(self.new.tools.iter().cloned());
         tools.extend(self.update_tool());
         Ok(ModelRequest { line, input, tools, ..asked })
+    }
+
+    /// Writes down what happens to the turn.
+    pub(super) fn note(&self, happened: &Happened<'_>) {
+        self.engine.note(&self.live.turn, happened);
     }
 
     /// Adds parts, stores them first where that is promised, and shows them.

@@ -7,6 +7,7 @@ use super::run::{Halt, Run};
 use crate::agent::{ParameterKind, ParameterValue, ToolDefinition};
 use crate::error::{FaultKind, ModelFault};
 use crate::item::{ItemBody, ToolCall, ToolKind, ToolResult};
+use crate::journal::Happened;
 use crate::part::PartBody;
 
 /// The tool by which a model changes a parameter.
@@ -36,6 +37,9 @@ impl Run {
 
     /// Runs calls side by side; their results come in the order of the calls.
     pub(super) async fn call(&self, calls: Vec<ToolCall>) -> Result<(), Halt> {
+        for call in &calls {
+            self.note(&Happened::Called(&call.tool));
+        }
         let outputs = join_all(calls.iter().map(|call| async {
             if call.tool == UPDATE_PARAMETER {
                 return None;
@@ -44,6 +48,9 @@ impl Run {
         }));
         for (output, call) in outputs.await.into_iter().zip(&calls) {
             let (update, output) = output.map_or_else(|| self.update_by_tool(call), |output| (None, output));
+            if output.is_err() {
+                self.note(&Happened::CallFailed(&call.tool));
+            }
             let mut parts: Vec<_> = update.into_iter().collect();
             parts.push(PartBody::ToolResult(ToolResult { call: call.call.clone(), output }));
             self.say(parts).await?;
