@@ -6,6 +6,7 @@
 
 mod check;
 mod compile;
+mod measure;
 
 use std::collections::HashMap;
 

@@ -140,7 +140,7 @@ fn shape(keyword: &str, value: &Value, at: &str) -> Outcome {
         "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" => (value.is_number(), "must be a number"),
         "multipleOf" => (value.as_f64().is_some_and(|number| number > 0.0), "must be a number above 0"),
         "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties" | "maxProperties" | "minContains"
-        | "maxContains" => (super::check::count(value).is_some(), "must be a whole number from 0"),
+        | "maxContains" => (super::measure::count(value).is_some(), "must be a whole number from 0"),
         _ => (true, ""),
     };
     if fits { Ok(()) } else { Err(wrong(at, needs)) }
