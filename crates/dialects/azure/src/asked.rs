@@ -7,7 +7,7 @@ use bytes::Bytes;
 use sederunt_core::App;
 use sederunt_core::agent::Agent;
 use sederunt_core::app::RequestOnce;
-use sederunt_core::caller::Caller;
+use sederunt_core::caller::{Action, Caller};
 use sederunt_core::error::{Error, Kind};
 use sederunt_core::id::Key;
 use sederunt_web::body::BodyError;
@@ -56,6 +56,13 @@ impl Asked {
     /// The agent that the path names.
     pub async fn agent(&self) -> Result<Agent, Failure> {
         self.agent_named(self.name("agent_name")).await
+    }
+
+    /// The agent that the path names, if the caller may look at it.
+    pub async fn agent_to_read(&self) -> Result<Agent, Failure> {
+        let agent = self.agent().await?;
+        self.caller.may_on(Action::ReadAgents, agent.id)?;
+        Ok(agent)
     }
 
     /// The agent of this name. One whose name no agent can have does not exist.

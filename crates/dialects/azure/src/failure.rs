@@ -192,17 +192,17 @@ fn invalid(param: &str, reason: &Reason, said: String) -> Failure {
 
 fn conflict(kind: Conflict, said: String) -> Failure {
     match kind {
-        Conflict::AlreadyExists => Failure::conflict("already_exists", said),
+        Conflict::AlreadyExists => Failure::conflict("conflict", said),
         // The wording and the type are those of the vendor's container runtime.
         Conflict::Busy => {
             Failure::conflict("conversation_locked", "Conversation is locked — task is in_progress").kind("conflict")
         }
-        Conflict::InUse => Failure::conflict("in_use", said),
-        Conflict::Disabled => Failure::conflict("agent_disabled", said),
+        Conflict::InUse => Failure::conflict("conflict", said),
+        Conflict::Disabled => Failure::conflict("conflict", said),
         Conflict::NotInProgress => Failure::invalid("response_id", "Cannot cancel a response in terminal state."),
         Conflict::Stale => Failure::conflict("conflict", said),
-        Conflict::KeyReused => Failure::conflict("idempotency_key_reused", said),
-        Conflict::Interrupted => Failure::conflict("request_interrupted", said),
+        Conflict::KeyReused => Failure::conflict("conflict", said),
+        Conflict::Interrupted => Failure::conflict("conflict", said),
     }
 }
 

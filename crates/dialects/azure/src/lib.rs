@@ -15,13 +15,19 @@ mod asked;
 mod end_user;
 mod failure;
 mod features;
+mod fields;
 mod files;
 mod logs;
 mod management;
+mod merge_patch;
+mod metadata;
+mod model_options;
 mod operation;
 mod paging;
 mod protocol;
+mod seconds;
 mod sessions;
+mod versions;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +35,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::any;
 use sederunt_core::App;
+
+use operation::{Surface, operation};
 
 pub use failure::REFUSALS;
 
@@ -107,12 +115,24 @@ pub(crate) use {agent, project};
 
 /// The dialect's routes. Other paths below `/api/projects` answer 404 and other methods 405, in the envelope.
 pub fn router(app: App, settings: Settings) -> Router {
-    let dialect = Dialect { app, settings: Arc::new(settings) };
+    routes().with_state(Dialect { app, settings: Arc::new(settings) })
+}
+
+fn routes() -> Router<Dialect> {
     management::routes()
         .merge(protocol::routes())
         .merge(files::routes())
         .merge(logs::routes())
-        .route("/api/projects/{*path}", any(operation::no_such_path))
+        .route(project!(""), any(operation(Surface::Project, agents::of_project)))
+        .route(project!("/{*path}"), any(operation(Surface::Project, agents::of_project)))
         .method_not_allowed_fallback(operation::no_such_method)
-        .with_state(dialect)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn no_two_routes_are_in_each_others_way() {
+        // Two that collide make it panic.
+        assert!(super::routes().has_routes());
+    }
 }

@@ -5,7 +5,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
-use axum::body::Body;
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -88,16 +87,15 @@ where
     }
 }
 
-/// The answer to a path that is none of ours.
-pub(crate) async fn no_such_path(State(dialect): State<Dialect>, request: Request) -> Response {
-    let marks = Marks::of(&dialect, &request);
-    marks.put(Err(Failure::not_found(format!("there is no path {}", request.uri().path()))))
-}
-
 /// The answer to a method that a path of ours does not have.
 pub(crate) async fn no_such_method(State(dialect): State<Dialect>, request: Request) -> Response {
     let marks = Marks::of(&dialect, &request);
     marks.put(Err(method_not_allowed(request.method())))
+}
+
+/// 404 of a path that is none of ours.
+pub(crate) fn no_path(uri: &http::Uri) -> Failure {
+    Failure::not_found(format!("there is no path {}", uri.path()))
 }
 
 /// 405.
