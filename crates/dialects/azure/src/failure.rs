@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use sederunt_core::error::{Conflict, Error, FaultKind, Kind, ModelFault, Reason, Unauthenticated};
-use sederunt_web::{Refusals, status_only};
+use sederunt_web::Refusals;
 use serde_json::{Value, json};
 
 /// The code of what is wrong in a request and has no code of its own.
@@ -138,8 +138,8 @@ impl Failure {
 
 /// What this dialect answers where the edge must.
 pub const REFUSALS: Refusals = Refusals {
-    panicked: || status_only(StatusCode::INTERNAL_SERVER_ERROR),
-    too_many: || status_only(StatusCode::TOO_MANY_REQUESTS),
+    panicked: || Failure::new(500, "server_error", "internal server error").respond(""),
+    too_many: || Failure::new(429, "rate_limit_exceeded", "Too many requests: wait, then repeat.").respond(""),
 };
 
 impl From<Error> for Failure {
