@@ -46,21 +46,21 @@ pub fn status_only(status: StatusCode) -> Response<Body> {
     response
 }
 
-/// What a dialect answers where the edge answers in its stead.
+/// What a dialect answers, to the request of this id, where the edge answers in its stead.
 #[derive(Clone, Copy, Debug)]
 pub struct Refusals {
     /// A handler panicked: 500 in the dialect's shape.
-    pub panicked: fn() -> Response<Body>,
+    pub panicked: fn(request_id: &str) -> Response<Body>,
     /// Over the rate: 429 in the dialect's shape; the edge adds `Retry-After`.
-    pub too_many: fn() -> Response<Body>,
+    pub too_many: fn(request_id: &str) -> Response<Body>,
 }
 
 impl Default for Refusals {
     /// Statuses without a body.
     fn default() -> Self {
         Self {
-            panicked: || status_only(StatusCode::INTERNAL_SERVER_ERROR),
-            too_many: || status_only(StatusCode::TOO_MANY_REQUESTS),
+            panicked: |_| status_only(StatusCode::INTERNAL_SERVER_ERROR),
+            too_many: |_| status_only(StatusCode::TOO_MANY_REQUESTS),
         }
     }
 }
@@ -89,7 +89,7 @@ impl Edge {
     }
 
     /// Answers what needs no handler: preflights, and requests over the rate.
-    fn refuse(&self, request: &Request<Body>) -> Result<Option<Admission>, Box<Response<Body>>> {
+    fn refuse(&self, request: &Request<Body>, request_id: &str) -> Result<Option<Admission>, Box<Response<Body>>> {
         if let Some(preflight) = self.cors.as_ref().and_then(|cors| cors.preflight(request)) {
             return Err(Box::new(preflight));
         }
@@ -97,7 +97,7 @@ impl Edge {
             return Ok(None);
         };
         limiter.admit(secret, Instant::now()).map(Some).map_err(|wait| {
-            let mut response = (self.refusals.too_many)();
+            let mut response = (self.refusals.too_many)(request_id);
             response.headers_mut().insert(header::RETRY_AFTER, whole_seconds(wait).into());
             Box::new(response)
         })
@@ -158,7 +158,7 @@ where
         );
         let origin = edge.cors.as_ref().and_then(|cors| cors.origin(request.headers()));
         let leftover = leftover::watch(&mut request);
-        let (admission, handled) = match edge.refuse(&request) {
+        let (admission, handled) = match edge.refuse(&request, id.to_str().unwrap_or_default()) {
             Ok(admission) => {
                 request.extensions_mut().insert(RequestId(id.clone()));
                 (admission, Ok(AssertUnwindSafe(self.inner.call(request)).catch_unwind()))
@@ -176,7 +176,7 @@ where
                     Err(panic) => {
                         let (id, panic) = (id.to_str().unwrap_or_default(), said(panic.as_ref()));
                         tracing::error!(id, %operation, panic, "a handler panicked");
-                        (edge.refusals.panicked)()
+                        (edge.refusals.panicked)(id)
                     }
                 },
             };

@@ -174,7 +174,7 @@ async fn a_panic_is_answered_in_the_dialects_own_words() {
         panic!("on purpose")
     }
     let mut edge = edge();
-    edge.refusals.panicked = || {
+    edge.refusals.panicked = |_| {
         let mut response = Response::new(Body::from("our fault"));
         *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
         response

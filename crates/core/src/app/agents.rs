@@ -334,12 +334,34 @@ impl Agents<'_> {
         Ok(agents)
     }
 
-    /// A piece of the list of agents by time of creation.
+    /// A piece of the list of agents by time of creation: of those that the caller's grants touch.
     pub async fn by_created(&self, caller: &Caller, slice: &Slice<Created<AgentId>>) -> Result<Sliced<Agent>> {
         caller.may(Action::ReadAgents)?;
-        let mut agents = self.0.store().agents_by_created(&caller.tenant, slice).await?;
-        agents.items.retain(|agent| caller.grants.touch(agent.id));
-        Ok(agents)
+        let backwards = slice.after.is_none() && slice.before.is_some();
+        let mut step = *slice;
+        let mut found = Vec::new();
+        loop {
+            let Sliced { mut items, more } = self.0.store().agents_by_created(&caller.tenant, &step).await?;
+            let far = if backwards { items.first() } else { items.last() };
+            let far = far.map(|agent| (agent.created, agent.id));
+            items.retain(|agent| caller.grants.touch(agent.id));
+            if backwards {
+                items.append(&mut found);
+                found = items;
+            } else {
+                found.append(&mut items);
+            }
+            // Others may have stood where the caller's own were looked for.
+            step.limit = slice.limit.saturating_sub(u32::try_from(found.len()).unwrap_or(u32::MAX));
+            if !more || far.is_none() || step.limit == 0 {
+                return Ok(Sliced { items: found, more });
+            }
+            if backwards {
+                step.before = far;
+            } else {
+                step.after = far;
+            }
+        }
     }
 
     /// A piece of the list of an agent's versions, drafts among them if `drafts`.

@@ -304,6 +304,13 @@ impl Sessions<'_> {
         self.remove(caller, session, key.as_ref()).await
     }
 
+    /// Deletes the agent's session with this key, whether it lives or has expired and can still be looked at.
+    pub async fn delete_by_key(&self, caller: &Caller, agent: AgentId, key: &Key) -> Result<()> {
+        let session = self.look_up(caller, agent, key).await?;
+        caller.may_on(Action::ManageSessions, agent)?;
+        self.remove(caller, session.id, None).await
+    }
+
     /// Deletes any session of the tenant: for those who administer.
     pub async fn delete_any(&self, caller: &Caller, session: SessionId, once: Option<RequestOnce<'_>>) -> Result<()> {
         caller.may_administer()?;

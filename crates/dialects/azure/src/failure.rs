@@ -16,6 +16,9 @@ use serde_json::{Value, json};
 /// The code of what is wrong in a request and has no code of its own.
 pub(crate) const INVALID: &str = "invalid_request_error";
 
+const INTERNAL: &str = "internal server error";
+const TOO_MANY: &str = "Too many requests: wait, then repeat.";
+
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// Why a request came to nothing, ready to be written.
@@ -138,8 +141,8 @@ impl Failure {
 
 /// What this dialect answers where the edge must.
 pub const REFUSALS: Refusals = Refusals {
-    panicked: || Failure::new(500, "server_error", "internal server error").respond(""),
-    too_many: || Failure::new(429, "rate_limit_exceeded", "Too many requests: wait, then repeat.").respond(""),
+    panicked: |id| Failure::new(500, "server_error", INTERNAL).respond(id),
+    too_many: |id| Failure::new(429, "rate_limit_exceeded", TOO_MANY).respond(id),
 };
 
 impl From<Error> for Failure {
@@ -154,12 +157,11 @@ impl From<Error> for Failure {
             Error::Forbidden { action, .. } => Self::new(403, "forbidden", format!("You may not {action} here.")),
             Error::TooMany { retry_after } => {
                 let seconds = HeaderValue::from(retry_after.as_secs().max(1));
-                Self::new(429, "rate_limit_exceeded", "Too many requests: wait, then repeat.")
-                    .header(header::RETRY_AFTER, seconds)
+                Self::new(429, "rate_limit_exceeded", TOO_MANY).header(header::RETRY_AFTER, seconds)
             }
             Error::Model(fault) => model(fault),
             Error::Unavailable { .. } => Self::new(503, "service_unavailable", said),
-            Error::Internal(_) => Self::new(500, "server_error", "internal server error"),
+            Error::Internal(_) => Self::new(500, "server_error", INTERNAL),
         };
         Self { source: Some(error), ..failure }
     }
@@ -192,17 +194,17 @@ fn invalid(param: &str, reason: &Reason, said: String) -> Failure {
 
 fn conflict(kind: Conflict, said: String) -> Failure {
     match kind {
-        Conflict::AlreadyExists => Failure::conflict("conflict", said),
         // The wording and the type are those of the vendor's container runtime.
         Conflict::Busy => {
             Failure::conflict("conversation_locked", "Conversation is locked — task is in_progress").kind("conflict")
         }
-        Conflict::InUse => Failure::conflict("conflict", said),
-        Conflict::Disabled => Failure::conflict("conflict", said),
         Conflict::NotInProgress => Failure::invalid("response_id", "Cannot cancel a response in terminal state."),
-        Conflict::Stale => Failure::conflict("conflict", said),
-        Conflict::KeyReused => Failure::conflict("conflict", said),
-        Conflict::Interrupted => Failure::conflict("conflict", said),
+        Conflict::AlreadyExists
+        | Conflict::InUse
+        | Conflict::Disabled
+        | Conflict::Stale
+        | Conflict::KeyReused
+        | Conflict::Interrupted => Failure::conflict("conflict", said),
     }
 }
 

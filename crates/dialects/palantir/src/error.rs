@@ -66,16 +66,16 @@ impl From<Error> for Failure {
 }
 
 /// What this dialect answers where the edge must, as the vendor does.
-pub(crate) const REFUSALS: Refusals = Refusals { panicked, too_many: || status_only(StatusCode::TOO_MANY_REQUESTS) };
+pub(crate) const REFUSALS: Refusals =
+    Refusals { panicked: |_| panicked(), too_many: |_| status_only(StatusCode::TOO_MANY_REQUESTS) };
 
 /// The same with a JSON body on 429, which SDKs up to Python 1.30.0 need to read the error at all.
-pub const REFUSALS_WITH_BODY: Refusals = Refusals {
-    panicked,
-    too_many: || {
-        Envelope::new(429, "CUSTOM_CLIENT", "Default:TooManyRequests", "Too many requests; wait and repeat.")
-            .respond(instance_from_address())
-    },
-};
+pub const REFUSALS_WITH_BODY: Refusals = Refusals { panicked: |_| panicked(), too_many: |_| too_many_with_body() };
+
+fn too_many_with_body() -> Response<Body> {
+    Envelope::new(429, "CUSTOM_CLIENT", "Default:TooManyRequests", "Too many requests; wait and repeat.")
+        .respond(instance_from_address())
+}
 
 fn panicked() -> Response<Body> {
     Envelope::new(500, "INTERNAL", "Default:Internal", "An internal error.").respond(instance_from_address())
@@ -160,8 +160,10 @@ impl Failure {
         let answered = match self {
             Self::Refusal(refusal) => refused(op, names, refusal),
             Self::Core(Error::TooMany { retry_after }) => {
-                let refusals = if json_on_429 { REFUSALS_WITH_BODY } else { REFUSALS };
-                let mut response = (refusals.too_many)();
+                let mut response = match json_on_429 {
+                    true => too_many_with_body(),
+                    false => status_only(StatusCode::TOO_MANY_REQUESTS),
+                };
                 let seconds = retry_after.as_secs().max(1);
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
                 return response;
@@ -366,11 +368,9 @@ fn model(names: &Names, fault: ModelFault) -> Envelope {
         | FaultKind::Unavailable
         | FaultKind::BrokenStream
         | FaultKind::WrongForm
-        | FaultKind::Failed => {
-            Envelope::new(500, "INTERNAL", "SessionExecutionFailed", message.as_str())
-                .with("message", message.as_str())
-                .with("details", fault.kind.to_string())
-        }
+        | FaultKind::Failed => Envelope::new(500, "INTERNAL", "SessionExecutionFailed", message.as_str())
+            .with("message", message.as_str())
+            .with("details", fault.kind.to_string()),
     };
     envelope.agent_and_session(names)
 }

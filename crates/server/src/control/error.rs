@@ -135,11 +135,11 @@ impl IntoResponse for Refusal {
     }
 }
 
-pub(super) fn panicked() -> Response<Body> {
+pub(super) fn panicked(_request_id: &str) -> Response<Body> {
     Refusal::from(Error::internal("a handler panicked")).into_response()
 }
 
-pub(super) fn too_many() -> Response<Body> {
+pub(super) fn too_many(_request_id: &str) -> Response<Body> {
     Refusal::from(Error::TooMany { retry_after: Duration::ZERO }).into_response()
 }
 
