@@ -1,5 +1,5 @@
 //! Models: what generates the answers. [`Script`] plays replies from a file, the same every time; [`openai::OpenAi`]
-//! asks any Chat Completions server. [`Registry`] gives them the names by which agents choose.
+//! asks any Chat Completions server, [`responses::Responses`] any Responses server. [`Registry`] gives them the names by which agents choose.
 
 #![warn(missing_docs)]
 
@@ -8,6 +8,7 @@ mod names;
 pub mod openai;
 mod preamble;
 mod registry;
+pub mod responses;
 pub mod script;
 pub mod secret;
 mod sse;
@@ -15,8 +16,11 @@ mod upstream;
 
 pub use openai::OpenAi;
 pub use registry::{Registry, Rule, RuleError};
+pub use responses::Responses;
 pub use script::{Script, ScriptError};
 pub use secret::Secret;
 
 #[cfg(test)]
 mod request_fixture;
+#[cfg(test)]
+mod server_fixture;

@@ -2,8 +2,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use axum::body::{Body, Bytes};
-use axum::extract::State;
-use axum::http::{HeaderMap, Response};
+use axum::http::Response;
 use futures_util::{StreamExt, stream};
 use proptest::prelude::*;
 use sederunt_core::agent::ToolDefinition;
@@ -17,33 +16,8 @@ use tokio::task::JoinSet;
 
 use super::*;
 use crate::request_fixture::request;
+use crate::server_fixture::{Answer, Asked, End, Server, refuses, streams};
 use crate::upstream::Reader;
-
-/// What the server does with one request.
-struct Answer {
-    status: u16,
-    headers: Vec<(&'static str, &'static str)>,
-    pieces: Vec<Bytes>,
-    end: End,
-}
-
-#[derive(Clone, Copy)]
-enum End {
-    Whole,
-    Cut,
-    Silence,
-}
-
-/// A stream of these chunks, whole.
-fn streams(chunks: &[&str]) -> Answer {
-    let pieces = chunks.iter().map(|chunk| Bytes::from(format!("data: {chunk}\n\n"))).collect();
-    Answer { status: 200, headers: vec![("content-type", "text/event-stream")], pieces, end: End::Whole }
-}
-
-fn refuses(status: u16, body: &'static str) -> Answer {
-    let headers = vec![("content-type", "application/json"), ("retry-after-ms", "1")];
-    Answer { status, headers, pieces: vec![Bytes::from(body)], end: End::Whole }
-}
 
 fn says(text: &str) -> String {
     json!({"choices": [{"delta": {"content": text}, "finish_reason": null}]}).to_string()
@@ -53,59 +27,8 @@ fn stops(reason: &str) -> String {
     json!({"choices": [{"delta": {}, "finish_reason": reason}]}).to_string()
 }
 
-#[derive(Default)]
-struct Script {
-    answers: Mutex<VecDeque<Answer>>,
-    asked: Mutex<Vec<(HeaderMap, Value)>>,
-}
-
-/// A server that gives its answers in order; its tasks end when it is dropped.
-struct Server {
-    script: Arc<Script>,
-    url: String,
-    _tasks: JoinSet<()>,
-}
-
-impl Server {
-    async fn start(answers: impl IntoIterator<Item = Answer>) -> Self {
-        let script = Arc::new(Script { answers: Mutex::new(answers.into_iter().collect()), ..Script::default() });
-        let app =
-            axum::Router::new().route("/v1/chat/completions", axum::routing::post(answer)).with_state(script.clone());
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/v1/", listener.local_addr().unwrap());
-        let mut tasks = JoinSet::new();
-        tasks.spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Self { script, url, _tasks: tasks }
-    }
-
-    fn settings(&self) -> Settings {
-        Settings::new(self.url.clone(), "tiny")
-    }
-
-    fn times_asked(&self) -> usize {
-        self.script.asked.lock().unwrap().len()
-    }
-}
-
-async fn answer(State(script): State<Arc<Script>>, headers: HeaderMap, body: Bytes) -> Response<Body> {
-    script.asked.lock().unwrap().push((headers, serde_json::from_slice(&body).unwrap()));
-    let answer = script.answers.lock().unwrap().pop_front().expect("the server is asked no oftener than expected");
-    let mut response = Response::builder().status(answer.status);
-    for (name, value) in answer.headers {
-        response = response.header(name, value);
-    }
-    let pieces = stream::iter(answer.pieces.into_iter().map(Ok));
-    let end = match answer.end {
-        End::Whole => stream::empty().boxed(),
-        // The pause lets the pieces before it out.
-        End::Cut => stream::once(async {
-            tokio::task::yield_now().await;
-            Err(std::io::Error::other("cut"))
-        })
-        .boxed(),
-        End::Silence => stream::pending().boxed(),
-    };
-    response.body(Body::from_stream(pieces.chain(end))).unwrap()
+fn of(server: &Server) -> Settings {
+    Settings::new(format!("{}/v1/", server.url), "tiny")
 }
 
 async fn ask(settings: Settings, request: ModelRequest) -> Vec<Result<ModelEvent, ModelFault>> {
@@ -115,7 +38,7 @@ async fn ask(settings: Settings, request: ModelRequest) -> Vec<Result<ModelEvent
 
 async fn events(answer: Answer) -> Vec<ModelEvent> {
     let server = Server::start([answer]).await;
-    ask(server.settings(), request("a", "x")).await.into_iter().map(Result::unwrap).collect()
+    ask(of(&server), request("a", "x")).await.into_iter().map(Result::unwrap).collect()
 }
 
 /// What was said, and the fault at the end.
@@ -138,7 +61,7 @@ async fn an_answer_is_streamed_with_its_counts() {
         "[DONE]",
     ])])
     .await;
-    let mut settings = server.settings();
+    let mut settings = of(&server);
     settings.api_key = Some(Secret::new("sk-1\n"));
     settings.headers = vec![("x-team".into(), Secret::new("blue"))];
     settings.body = json!({"temperature": 0, "stream": false}).as_object().cloned().unwrap();
@@ -153,7 +76,8 @@ async fn an_answer_is_streamed_with_its_counts() {
             Ok(ModelEvent::Stop(Stop::Done)),
         ]
     );
-    let (headers, body) = server.script.asked.lock().unwrap().remove(0);
+    let Asked { line, headers, body } = server.asked();
+    assert_eq!(line, "POST /v1/chat/completions");
     assert_eq!(
         (&headers["authorization"], &headers["x-team"]),
         (&"Bearer sk-1".parse().unwrap(), &"blue".parse().unwrap())
@@ -190,7 +114,7 @@ async fn tool_calls_are_put_together_from_their_pieces() {
     .await;
     let tool =
         ToolDefinition { name: "pump list".into(), description: None, arguments: json!(null), kind: ToolKind::Query };
-    let told = ask(server.settings(), ModelRequest { tools: vec![tool], ..request("a", "x") }).await;
+    let told = ask(of(&server), ModelRequest { tools: vec![tool], ..request("a", "x") }).await;
     let call = |call: &str, tool: &str, kind, arguments: Value| {
         let arguments = arguments.as_object().cloned().unwrap();
         Ok(ModelEvent::ToolCall(ToolCall {
@@ -257,7 +181,7 @@ async fn what_goes_wrong_in_the_middle_is_a_broken_stream() {
         streams(&[&half, r#"{"error":{"message":"engine died"}}"#]),
     ] {
         let server = Server::start([answer]).await;
-        let settings = Settings { idle_timeout: Duration::from_millis(50), ..server.settings() };
+        let settings = Settings { idle_timeout: Duration::from_millis(50), ..of(&server) };
         let (said, fault) = fault(settings).await;
         assert_eq!((said.as_str(), fault.kind), ("half", FaultKind::BrokenStream), "{fault:?}");
         assert_eq!(server.times_asked(), 1, "nothing is asked again once something was said");
@@ -269,7 +193,7 @@ async fn a_page_in_the_place_of_a_stream_is_a_broken_stream() {
     for (kind, body) in [("text/html", "<html>login</html>"), ("application/json", r#"{"choices":[]}"#)] {
         let answer = Answer { headers: vec![("content-type", kind)], ..refuses(200, body) };
         let server = Server::start([answer]).await;
-        assert_eq!(fault(server.settings()).await.1.kind, FaultKind::BrokenStream);
+        assert_eq!(fault(of(&server)).await.1.kind, FaultKind::BrokenStream);
     }
 }
 
@@ -277,7 +201,7 @@ async fn a_page_in_the_place_of_a_stream_is_a_broken_stream() {
 async fn a_rate_limit_that_passes_is_not_noticed() {
     let fine = streams(&[&says("fine"), &stops("stop"), "[DONE]"]);
     let server = Server::start([refuses(429, "{}"), refuses(503, "{}"), fine]).await;
-    let told = ask(server.settings(), request("a", "x")).await;
+    let told = ask(of(&server), request("a", "x")).await;
     assert_eq!(told, [Ok(ModelEvent::Text("fine".into())), Ok(ModelEvent::Stop(Stop::Done))]);
     assert_eq!(server.times_asked(), 3);
 }
@@ -285,17 +209,17 @@ async fn a_rate_limit_that_passes_is_not_noticed() {
 #[tokio::test]
 async fn a_rate_limit_that_stays_is_told_and_an_absence_that_stays_uses_the_retries_up() {
     let server = Server::start([refuses(503, "{}"), refuses(503, "{}"), refuses(503, "{}")]).await;
-    assert_eq!(fault(server.settings()).await.1.kind, FaultKind::RetriesUsedUp);
+    assert_eq!(fault(of(&server)).await.1.kind, FaultKind::RetriesUsedUp);
     let server = Server::start([refuses(429, "{}"), refuses(429, "{}"), refuses(429, "{}")]).await;
-    assert_eq!(fault(server.settings()).await.1.kind, FaultKind::RateLimited);
+    assert_eq!(fault(of(&server)).await.1.kind, FaultKind::RateLimited);
     assert_eq!(server.times_asked(), 3);
 
     let server = Server::start([refuses(429, "{}")]).await;
-    let settings = Settings { max_retries: 0, ..server.settings() };
+    let settings = Settings { max_retries: 0, ..of(&server) };
     assert_eq!(fault(settings).await.1.kind, FaultKind::RateLimited);
 
     let server = Server::start([refuses(429, "{}")]).await;
-    let settings = Settings { retry_budget: Duration::ZERO, ..server.settings() };
+    let settings = Settings { retry_budget: Duration::ZERO, ..of(&server) };
     assert_eq!(fault(settings).await.1.kind, FaultKind::DeadlinePassed);
 }
 
@@ -315,7 +239,7 @@ async fn refusals_are_named_and_never_quoted_to_the_caller() {
         (429, r#"{"error":{"code":"insufficient_quota","message":"sk-1"}}"#, FaultKind::RateLimited),
     ] {
         let server = Server::start([refuses(status, body)]).await;
-        let settings = Settings { api_key: Some(Secret::new("sk-1")), ..server.settings() };
+        let settings = Settings { api_key: Some(Secret::new("sk-1")), ..of(&server) };
         assert!(!format!("{settings:?}").contains("sk-1"));
         let (_, fault) = fault(settings).await;
         assert_eq!(fault.kind, kind, "{fault:?}");
