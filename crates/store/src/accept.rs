@@ -3,30 +3,42 @@
 use sederunt_core::error::{Conflict, Kind};
 use sederunt_core::id::TurnId;
 use sederunt_core::item::Item;
-use sederunt_core::store::{Accept, Keyed, TurnStore};
+use sederunt_core::store::{Accept, ConversationStore, Finish, Keyed, TurnStore};
 use sederunt_core::turn::{Parent, Turn};
 use sederunt_core::{Error, Result};
 
 use crate::driver::{Guard, Outcome, Params, Step, params, unsettled};
-use crate::rows::{Columns, json, word};
-use crate::sessions::remember;
-use crate::{SqlStore, TRIES};
+use crate::requests::remember;
+use crate::rows::{self, Columns, item_json, json, word};
+use crate::sessions::{insertion, living, prolonged, stopped};
+use crate::turns::held;
+use crate::{SqlStore, TRIES, finish};
 
 const AGENT: &str = "select 1 from agents where tenant = $1 and id = $2 and enabled = 1 and deleted is null";
-pub(crate) const ENTER: &str = "update sessions set running = running + 1, accessed = $3 where tenant = $1 and id = $2 \
-     and deleted is null and enabled = 1 and (running > 0 or expires is null or expires > $3) \
-     and exists (select 1 from agents a where a.tenant = $1 and a.id = sessions.agent and a.enabled = 1 \
-     and a.deleted is null)";
+pub(crate) const ENTER: &str = concat!(
+    "update sessions set running = running + 1, asleep = 0, ",
+    stopped!("$3"),
+    ", ",
+    prolonged!("$3"),
+    " where tenant = $1 and id = $2 and enabled = 1 and ",
+    living!("", "$3"),
+    " and exists (select 1 from agents a where a.tenant = $1 and a.id = sessions.agent and a.enabled = 1 \
+     and a.deleted is null)"
+);
+pub(crate) const CONVERSATION: &str = "select 1 from conversations where tenant = $1 and id = $2 and deleted is null";
+pub(crate) const BIND: &str = "update conversations set session = $3 where tenant = $1 and id = $2 and deleted is null";
 pub(crate) const HOLD: &str = "insert into leases (tenant, lane, node, token, beat, turn, agent) \
      values ($1, $2, $3, $4, 0, $5, $6) on conflict do nothing";
 const HELD: &str = "select 1 from leases where tenant = $1 and lane = $2";
 
 macro_rules! insert_turn {
-    ($parent:literal, $elsewhere:literal, $condition:literal) => {
+    ($parent:literal, $elsewhere:literal, $condition:expr) => {
         concat!(
             "insert into turns (tenant, id, session, conversation, agent, version, owner, client, kind, lane, state, \
-             kept, alias, tag, on_failure, on_disconnect, parameters, created, extra, items, parent, elsewhere) \
-             select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'running', 0, $11, $12, $13, $14, $15, $16, $17, $18, ",
+             kept, alias, tag, on_failure, on_disconnect, recording, parameters, created, extra, items, inputs, parent, \
+             elsewhere) \
+             select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'running', 0, $11, $12, $13, $14, $15, $16, $17, $18, $19, \
+             $20, ",
             $parent,
             ", ",
             $elsewhere,
@@ -37,13 +49,27 @@ macro_rules! insert_turn {
     };
 }
 const INSERT_ROOT: &str = insert_turn!("null", "0", "true");
-pub(crate) const INSERT_AT_HEAD: &str =
-    insert_turn!("(select last_turn from sessions where tenant = $1 and id = $3)", "0", "true");
+pub(crate) const INSERT_AT_HEAD: &str = insert_turn!(
+    "(select last_turn from sessions where tenant = $1 and id = $3)",
+    "coalesce((select case when p.conversation is null then 0 else 1 end from sessions s \
+     join turns p on p.tenant = s.tenant and p.id = s.last_turn where s.tenant = $1 and s.id = $3), 0)",
+    "true"
+);
+pub(crate) const INSERT_AT_CONVERSATION: &str = insert_turn!(
+    "(select head from conversations where tenant = $1 and id = $4)",
+    "coalesce((select case when c.head is null then 0 else 1 end from conversations c \
+     where c.tenant = $1 and c.id = $4), 0)",
+    "true"
+);
 pub(crate) const INSERT_AFTER: &str = insert_turn!(
-    "$19",
-    "(select case when p.session = $3 then 0 else 1 end from turns p where p.tenant = $1 and p.id = $19)",
-    "exists (select 1 from turns p where p.tenant = $1 and p.id = $19 and p.kept = 1 and (p.session is null \
-     or exists (select 1 from sessions s where s.tenant = $1 and s.id = p.session and s.deleted is null)))"
+    "$21",
+    "(select case when p.session = $3 and p.conversation is null then 0 else 1 end \
+     from turns p where p.tenant = $1 and p.id = $21)",
+    concat!(
+        "exists (select 1 from turns p where p.tenant = $1 and p.id = $21 and p.kept = 1 and p.deleted is null and ",
+        held!("p"),
+        ")"
+    )
 );
 pub(crate) const INSERT_ITEM: &str = "insert into items (tenant, turn, position, id, session, created, body) \
      values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing";
@@ -69,6 +95,29 @@ impl SqlStore {
         Err(unsettled())
     }
 
+    /// Accepts and ends a turn in one transaction, which leaves no lease.
+    pub(crate) async fn import(&self, accept: &Accept, finish: &Finish) -> Result<Turn> {
+        for _ in 0..TRIES {
+            let mut steps = steps(accept)?;
+            steps.extend(finish::steps(finish)?);
+            let end = steps.iter().rposition(|step| step.guard == Some(Guard::Row)).unwrap_or_default();
+            let found = match self.driver.transact(steps).await? {
+                Outcome::Done(mut rows) => {
+                    return rows::turn(rows.get_mut(end).and_then(Vec::pop).unwrap_or_default());
+                }
+                Outcome::Missed(guard) => self.settle_accept(accept, guard).await?,
+            };
+            let id = match found {
+                None => continue,
+                Some(Keyed::Applied(_)) => accept.turn.id,
+                Some(Keyed::Replayed(id)) => id.parse()?,
+            };
+            let stored = self.turn(&accept.turn.tenant, id).await?;
+            return stored.map(|stored| stored.turn).ok_or_else(|| Error::not_found(Kind::Turn, id));
+        }
+        Err(unsettled())
+    }
+
     /// What a miss means; `None` if what was in the way has gone.
     async fn settle_accept(&self, accept: &Accept, guard: Guard) -> Result<Option<Keyed<Option<TurnId>>>> {
         let turn = &accept.turn;
@@ -77,6 +126,16 @@ impl SqlStore {
         }
         match guard {
             Guard::Request => self.replayed(&turn.tenant, accept.request.as_ref(), turn.id).await,
+            Guard::Opening => match &accept.opens {
+                Some(session) => self.make_room(session).await.map(|()| None),
+                None => Ok(None),
+            },
+            Guard::Conversation => match turn.conversation {
+                Some(id) if self.conversation(&turn.tenant, id).await?.is_none() => {
+                    Err(Error::not_found(Kind::Conversation, id))
+                }
+                _ => Ok(None),
+            },
             Guard::Session | Guard::Agent => self.refusal(turn).await.map(|()| None),
             Guard::Lane => {
                 let held = self.one(HELD, params![turn.tenant.as_str(), accept.fence.lane.0.as_str()]).await?;
@@ -94,10 +153,10 @@ impl SqlStore {
                         let kept = found.is_some_and(|found| found.turn.kept);
                         if kept { Ok(None) } else { Err(Error::not_found(Kind::Turn, parent)) }
                     }
-                    (None, Parent::SessionHead | Parent::Root) => Ok(None),
+                    (None, Parent::SessionHead | Parent::ConversationHead | Parent::Root) => Ok(None),
                 }
             }
-            Guard::Waiting => Err(Error::conflict(Conflict::Stale, &accept.fence.lane)),
+            Guard::Waiting | Guard::Unused => Err(Error::conflict(Conflict::Stale, &accept.fence.lane)),
         }
     }
 
@@ -123,6 +182,20 @@ fn steps(accept: &Accept) -> Result<Vec<Step>> {
     let id = turn.id.to_string();
     let mut steps = Vec::with_capacity(accept.input.len() + 5);
     steps.extend(accept.request.as_ref().map(|request| remember(&turn.tenant, request, turn.id)));
+    if let Some(session) = &accept.opens {
+        steps.extend(insertion(session)?);
+    }
+    if let Some(conversation) = turn.conversation {
+        let mut which = params![tenant, conversation.to_string()];
+        let sql = match turn.session {
+            Some(session) if accept.binds => {
+                which.push(session.to_string().into());
+                BIND
+            }
+            _ => CONVERSATION,
+        };
+        steps.push(Step::guarded(Guard::Conversation, sql, which));
+    }
     match (turn.session, turn.agent) {
         (Some(session), _) => {
             let enter = params![tenant, session.to_string(), turn.created.nanos()];
@@ -141,6 +214,7 @@ fn steps(accept: &Accept) -> Result<Vec<Step>> {
         Parent::Root => INSERT_ROOT,
         Parent::SessionHead if turn.session.is_none() => INSERT_ROOT,
         Parent::SessionHead => INSERT_AT_HEAD,
+        Parent::ConversationHead => INSERT_AT_CONVERSATION,
         Parent::Turn(parent) => {
             insert.push(parent.to_string().into());
             INSERT_AFTER
@@ -166,7 +240,7 @@ pub(crate) fn insert_item(item: &Item) -> Result<Step> {
         item.id.to_string(),
         item.session.map(|session| session.to_string()),
         item.created.nanos(),
-        json(&item.body)?,
+        item_json(item)?,
     ];
     Ok(Step::any(INSERT_ITEM, params))
 }
@@ -187,9 +261,11 @@ fn turn_params(turn: &Turn, items: usize) -> Result<Params> {
         turn.tag.clone(),
         word(&turn.on_failure)?,
         word(&turn.on_disconnect)?,
+        word(&turn.recording)?,
         json(&turn.parameters)?,
         turn.created.nanos(),
         json(&turn.extra)?,
         i64::try_from(items).unwrap_or(i64::MAX),
+        turn.inputs,
     ])
 }

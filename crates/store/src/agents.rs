@@ -4,24 +4,31 @@ use async_trait::async_trait;
 use sederunt_core::agent::{Agent, AgentVersion, VersionRef};
 use sederunt_core::clock::Time;
 use sederunt_core::error::{Conflict, Kind};
-use sederunt_core::id::{AgentId, Key, TenantId};
-use sederunt_core::store::AgentStore;
+use sederunt_core::id::{AgentId, Key, SessionId, TenantId};
+use sederunt_core::page::{Created, Slice, Sliced};
+use sederunt_core::store::{AgentStore, Keyed, RequestKey};
 use sederunt_core::{Error, Result};
 
-use crate::SqlStore;
-use crate::driver::{Guard, Outcome, Params, Step, params};
-use crate::rows::{self, agent_columns, json, version_columns};
+use crate::driver::{Guard, Outcome, Params, Step, params, unsettled};
+use crate::requests::remember;
+use crate::rows::{self, agent_columns, json};
+use crate::sessions::living;
+use crate::slices::Reading;
+use crate::versions::{INSERT as INSERT_VERSION, version_params};
+use crate::{SqlStore, TRIES, delete};
 
 const INSERT: &str = "insert into agents (tenant, id, key, enabled, created, updated, ordinal, latest, published, \
      revision, extra) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict do nothing";
 const INSERT_COUNT: &str =
     "insert into counts (tenant, agent, shard, sessions) values ($1, $2, 0, 0) on conflict do nothing";
-const INSERT_VERSION: &str = "insert into agent_versions (tenant, agent, ordinal, major, minor, published, draft, \
-     created, definition) values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing";
 pub(crate) const UPDATE: &str = "update agents set enabled = $3, updated = $4, ordinal = $5, latest = $6, published = $7, \
      revision = $8, extra = $9 where tenant = $1 and id = $2 and revision = $8 - 1 and deleted is null";
-pub(crate) const HIDE: &str = "update agents set deleted = $3 where tenant = $1 and id = $2 and deleted is null";
-pub(crate) const RELEASE: &str = "delete from leases where tenant = $1 and agent = $2";
+pub(crate) const HIDE: &str = concat!(
+    "update agents set deleted = $3 where tenant = $1 and id = $2 and deleted is null and ($4 = 1 or not exists \
+     (select 1 from sessions s where s.tenant = $1 and s.agent = agents.id and ",
+    living!("s.", "$3"),
+    "))"
+);
 
 const BY_ID: &str =
     concat!("select ", agent_columns!(), " from agents a where a.tenant = $1 and a.id = $2 and a.deleted is null");
@@ -33,33 +40,37 @@ pub(crate) const LIST: &str = concat!(
     " from agents a where a.tenant = $1 and a.key > $2 and a.deleted is null order by a.key limit $3"
 );
 
-macro_rules! version_where {
-    ($condition:literal) => {
+macro_rules! listed {
+    ($direction:literal) => {
         concat!(
             "select ",
-            version_columns!(),
-            " from agents a join agent_versions v on v.tenant = a.tenant and v.agent = a.id \
-              where a.tenant = $1 and a.id = $2 and a.deleted is null and ",
-            $condition
+            agent_columns!(),
+            " from agents a where a.tenant = $1 and (a.created, a.id) > ($2, $3) and (a.created, a.id) < ($4, $5) \
+             and a.deleted is null order by a.created ",
+            $direction,
+            ", a.id ",
+            $direction,
+            " limit $6"
         )
     };
 }
-const VERSION: &str = version_where!("v.ordinal = $3");
-const VERSION_BY_LABEL: &str = version_where!("v.major = $3 and v.minor = $4 order by v.ordinal desc limit 1");
-const VERSION_PUBLISHED: &str = version_where!("v.ordinal = a.published");
-pub(crate) const VERSION_LATEST: &str = version_where!("v.ordinal = a.latest");
-pub(crate) const VERSIONS: &str = version_where!("v.ordinal < $3 order by v.ordinal desc limit $4");
+pub(crate) const BY_CREATED: [&str; 2] = [listed!("asc"), listed!("desc")];
 
 /// The counter less those whose time is over: what is due is an indexed handful until the sweeper takes it.
 pub(crate) const COUNT: &str = "select coalesce(sum(c.sessions), 0) - (select count(*) from sessions s \
      where s.due <= $3 and s.tenant = $1 and s.agent = $2 and s.deleted is null and s.due is not null \
-     and s.running = 0 and s.expires <= $3) \
+     and s.lapsed = 0 and s.running = 0 and s.expires <= $3) \
      from counts c where c.tenant = $1 and c.agent = $2 \
      and exists (select 1 from agents a where a.tenant = $1 and a.id = $2 and a.deleted is null)";
 
 #[async_trait]
 impl AgentStore for SqlStore {
-    async fn insert_agent(&self, agent: &Agent, first: &AgentVersion) -> Result<()> {
+    async fn insert_agent(
+        &self,
+        agent: &Agent,
+        first: &AgentVersion,
+        request: Option<&RequestKey>,
+    ) -> Result<Keyed<()>> {
         let insert = params![
             agent.tenant.as_str(),
             agent.id.to_string(),
@@ -73,31 +84,40 @@ impl AgentStore for SqlStore {
             agent.revision,
             json(&agent.extra)?,
         ];
-        let steps = vec![
+        let add = [
             Step::guarded(Guard::Agent, INSERT, insert),
             Step::any(INSERT_COUNT, params![agent.tenant.as_str(), agent.id.to_string()]),
             Step::guarded(Guard::Row, INSERT_VERSION, version_params(first)?),
         ];
-        match self.driver.transact(steps).await? {
-            Outcome::Done(_) => Ok(()),
-            Outcome::Missed(_) if self.agent(&agent.tenant, agent.id).await?.as_ref() == Some(agent) => Ok(()),
-            Outcome::Missed(_) => Err(Error::conflict(Conflict::AlreadyExists, &agent.key)),
-        }
-    }
-
-    async fn insert_version(&self, agent: &Agent, version: &AgentVersion) -> Result<()> {
-        let steps = vec![
-            Step::guarded(Guard::Agent, UPDATE, update_params(agent)?),
-            Step::guarded(Guard::Row, INSERT_VERSION, version_params(version)?),
-        ];
-        let outcome = self.driver.transact(steps).await?;
-        if let Outcome::Missed(_) = outcome {
-            let stored = self.version(&agent.tenant, agent.id, VersionRef::Ordinal(version.ordinal)).await?;
-            if stored.is_some_and(|stored| stored != *version) {
-                return Err(Error::conflict(Conflict::Stale, &agent.key));
+        for _ in 0..TRIES {
+            let remembered = request.map(|request| remember(&agent.tenant, request, agent.id));
+            match self.driver.transact(remembered.into_iter().chain(add.clone()).collect()).await? {
+                Outcome::Done(_) => return Ok(Keyed::Applied(())),
+                Outcome::Missed(Guard::Request) => {
+                    if let Some(found) = self.replayed(&agent.tenant, request, agent.id).await? {
+                        return Ok(found);
+                    }
+                }
+                Outcome::Missed(_) if self.agent(&agent.tenant, agent.id).await?.as_ref() == Some(agent) => {
+                    return Ok(Keyed::Applied(()));
+                }
+                Outcome::Missed(_) => return Err(Error::conflict(Conflict::AlreadyExists, &agent.key)),
             }
         }
-        self.settle_update(agent, outcome).await
+        Err(unsettled())
+    }
+
+    async fn insert_version(
+        &self,
+        agent: &Agent,
+        version: &AgentVersion,
+        request: Option<&RequestKey>,
+    ) -> Result<Keyed<()>> {
+        self.add_version(agent, version, request).await
+    }
+
+    async fn delete_version(&self, agent: &Agent, ordinal: u32, force: bool, now: Time) -> Result<Vec<SessionId>> {
+        self.remove_version(agent, ordinal, force, now).await
     }
 
     async fn update_agent(&self, agent: &Agent) -> Result<()> {
@@ -106,13 +126,18 @@ impl AgentStore for SqlStore {
         self.settle_update(agent, outcome).await
     }
 
-    async fn delete_agent(&self, tenant: &TenantId, agent: AgentId, now: Time) -> Result<bool> {
+    async fn delete_agent(&self, tenant: &TenantId, agent: AgentId, force: bool, now: Time) -> Result<bool> {
         // Its sessions are hidden with it, because every read of a session asks for a living agent.
-        let steps = vec![
-            Step::guarded(Guard::Agent, HIDE, params![tenant.as_str(), agent.to_string(), now.nanos()]),
-            Step::any(RELEASE, params![tenant.as_str(), agent.to_string()]),
-        ];
-        Ok(matches!(self.driver.transact(steps).await?, Outcome::Done(_)))
+        let hide = params![tenant.as_str(), agent.to_string(), now.nanos(), force];
+        let mut steps = vec![Step::guarded(Guard::Agent, HIDE, hide)];
+        steps.extend(delete::turns_of_agent(tenant, agent, now)?);
+        match self.driver.transact(steps).await? {
+            Outcome::Done(_) => Ok(true),
+            Outcome::Missed(_) if !force && self.agent(tenant, agent).await?.is_some() => {
+                Err(Error::conflict(Conflict::InUse, agent))
+            }
+            Outcome::Missed(_) => Ok(false),
+        }
     }
 
     async fn agent(&self, tenant: &TenantId, agent: AgentId) -> Result<Option<Agent>> {
@@ -128,21 +153,27 @@ impl AgentStore for SqlStore {
         self.list(LIST, params![tenant.as_str(), after, limit]).await?.into_iter().map(rows::agent).collect()
     }
 
+    async fn agents_by_created(&self, tenant: &TenantId, slice: &Slice<Created<AgentId>>) -> Result<Sliced<Agent>> {
+        let reading = Reading::of(slice);
+        let mut params = params![tenant.as_str()];
+        params.extend(reading.bounds());
+        params.push(reading.wanted().into());
+        let rows = self.list(reading.choose(BY_CREATED), params).await?;
+        Ok(reading.sliced(rows.into_iter().map(rows::agent).collect::<Result<_>>()?))
+    }
+
+    async fn versions_by_ordinal(
+        &self,
+        tenant: &TenantId,
+        agent: AgentId,
+        drafts: bool,
+        slice: &Slice<u32>,
+    ) -> Result<Sliced<AgentVersion>> {
+        self.slice_versions(tenant, agent, drafts, slice).await
+    }
+
     async fn version(&self, tenant: &TenantId, agent: AgentId, version: VersionRef) -> Result<Option<AgentVersion>> {
-        let mut params = params![tenant.as_str(), agent.to_string()];
-        let sql = match version {
-            VersionRef::Ordinal(ordinal) => {
-                params.push(ordinal.into());
-                VERSION
-            }
-            VersionRef::Label(label) => {
-                params.extend([label.major.into(), label.minor.into()]);
-                VERSION_BY_LABEL
-            }
-            VersionRef::Published => VERSION_PUBLISHED,
-            VersionRef::Latest => VERSION_LATEST,
-        };
-        self.one(sql, params).await?.map(rows::version).transpose()
+        self.find_version(tenant, agent, version).await
     }
 
     async fn versions(
@@ -152,9 +183,7 @@ impl AgentStore for SqlStore {
         before: Option<u32>,
         limit: u32,
     ) -> Result<Vec<AgentVersion>> {
-        let before = before.map_or(i64::MAX, i64::from);
-        let params = params![tenant.as_str(), agent.to_string(), before, limit];
-        self.list(VERSIONS, params).await?.into_iter().map(rows::version).collect()
+        self.versions_before(tenant, agent, before, limit).await
     }
 
     async fn count_sessions(&self, tenant: &TenantId, agent: AgentId, now: Time) -> Result<u64> {
@@ -167,7 +196,7 @@ impl AgentStore for SqlStore {
 
 impl SqlStore {
     /// What a missed change of an agent means: it was made before, or somebody else made another.
-    async fn settle_update(&self, agent: &Agent, outcome: Outcome) -> Result<()> {
+    pub(crate) async fn settle_update(&self, agent: &Agent, outcome: Outcome) -> Result<()> {
         if let Outcome::Done(_) = outcome {
             return Ok(());
         }
@@ -188,7 +217,7 @@ impl SqlStore {
     }
 }
 
-fn update_params(agent: &Agent) -> Result<Params> {
+pub(crate) fn update_params(agent: &Agent) -> Result<Params> {
     Ok(params![
         agent.tenant.as_str(),
         agent.id.to_string(),
@@ -199,19 +228,5 @@ fn update_params(agent: &Agent) -> Result<Params> {
         agent.published,
         agent.revision,
         json(&agent.extra)?,
-    ])
-}
-
-fn version_params(version: &AgentVersion) -> Result<Params> {
-    Ok(params![
-        version.tenant.as_str(),
-        version.agent.to_string(),
-        version.ordinal,
-        version.label.major,
-        version.label.minor,
-        version.published,
-        version.draft,
-        version.created.nanos(),
-        json(&version.definition)?,
     ])
 }

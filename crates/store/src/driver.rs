@@ -96,6 +96,12 @@ pub enum Guard {
     Agent,
     /// The session is there, living and enabled.
     Session,
+    /// The session to be opened is new, and its agent there and enabled.
+    Opening,
+    /// The conversation is there.
+    Conversation,
+    /// Nothing living needs it.
+    Unused,
     /// The lane is free, or still held.
     Lane,
     /// The row to be added is new and what it builds on is there.

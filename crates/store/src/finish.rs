@@ -11,6 +11,7 @@ use crate::SqlStore;
 use crate::accept::insert_item;
 use crate::driver::{Guard, Outcome, Step, params};
 use crate::rows::{self, json, turn_columns};
+use crate::sessions::prolonged;
 use crate::walk::{DRAW, LEAVE};
 
 pub(crate) const RELEASE: &str =
@@ -22,11 +23,12 @@ pub(crate) const APPEND_PARTS_FENCED: &str = "insert into parts (tenant, turn, f
      where l.tenant = $1 and l.lane = $2 and l.node = $3 and l.token = $4 and l.turn = $5 on conflict do nothing";
 const HELD: &str = "select 1 from leases where tenant = $1 and lane = $2 and node = $3 and token = $4 and turn = $5";
 const DROP_PARTS: &str = "delete from parts where tenant = $1 and turn = $2";
+/// A turn that fails is activity too.
 pub(crate) const LEAVE_SESSION: &str =
-    "update sessions set running = running - 1, accessed = $3 where tenant = $1 and id = $2";
+    concat!("update sessions set running = running - 1, ", prolonged!("$3"), " where tenant = $1 and id = $2");
 
 macro_rules! end {
-    ($kept:literal) => {
+    ($kept:expr) => {
         concat!(
             "update turns as t set state = $3, ending = $4, usage = $5, ended = $6, items = t.items + $7",
             $kept,
@@ -36,21 +38,34 @@ macro_rules! end {
     };
 }
 const END: &str = end!("");
-const END_KEPT_ALONE: &str = end!(", kept = 1");
-pub(crate) const END_KEPT: &str = end!(
-    ", kept = 1, number = (select s.kept + 1 from sessions s where s.tenant = $1 and s.id = t.session), \
+macro_rules! end_kept {
+    ($numbered:literal) => {
+        end!(concat!(
+            ", kept = 1, \
+             place = (select k.turns + 1 from conversations k where k.tenant = $1 and k.id = t.conversation)",
+            $numbered
+        ))
+    };
+}
+pub(crate) const END_KEPT_ALONE: &str = end_kept!("");
+pub(crate) const END_KEPT: &str = end_kept!(
+    ", number = (select s.kept + 1 from sessions s where s.tenant = $1 and s.id = t.session), \
      first_item = (select s.items + 1 from sessions s where s.tenant = $1 and s.id = t.session)"
 );
 
-/// A time to live that would end after the last moment ends at it.
-pub(crate) const KEEP: &str = "update sessions set running = running - 1, kept = kept + 1, last_turn = $3, \
+pub(crate) const KEEP: &str = concat!(
+    "update sessions set running = running - 1, kept = kept + 1, last_turn = $3, \
      turns = turns + (select case when t.kind = 'message' then 1 else 0 end from turns t where t.tenant = $1 and t.id = $3), \
      items = items + (select t.items from turns t where t.tenant = $1 and t.id = $3), \
-     updated = $4, accessed = $4, \
-     expires = case when ttl > 9223372036854775807 - $4 then 9223372036854775807 else $4 + ttl end, \
-     auto_title = coalesce(auto_title, $5), \
+     updated = $4, ",
+    prolonged!("$4"),
+    ", auto_title = coalesce(auto_title, $5), \
      seq = (select h.seq from heads h where h.tenant = $1 and h.owner = sessions.owner and h.shard = 0) \
-     where tenant = $1 and id = $2";
+     where tenant = $1 and id = $2"
+);
+pub(crate) const MOVE_HEAD: &str = "update conversations set head = $3, turns = turns + 1, \
+     agent = coalesce(agent, (select t.agent from turns t where t.tenant = $1 and t.id = $3)) \
+     where tenant = $1 and id = $2 and deleted is null";
 
 impl SqlStore {
     pub(crate) async fn finish(&self, finish: &Finish) -> Result<Turn> {
@@ -95,7 +110,7 @@ fn holder(tenant: &TenantId, turn: TurnId, fence: &Fence) -> crate::Params {
     params![tenant.as_str(), fence.lane.0.as_str(), fence.node.to_string(), fence.token, turn.to_string()]
 }
 
-fn steps(finish: &Finish) -> Result<Vec<Step>> {
+pub(crate) fn steps(finish: &Finish) -> Result<Vec<Step>> {
     let tenant = finish.tenant.as_str();
     let turn = finish.turn.to_string();
     let mut steps = Vec::with_capacity(finish.output.len() + 6);
@@ -129,6 +144,10 @@ fn steps(finish: &Finish) -> Result<Vec<Step>> {
     steps.push(Step::guarded(Guard::Row, sql, end));
     if let Some(session) = finish.session {
         steps.extend(session_steps(finish, session));
+    }
+    if let Some(conversation) = finish.conversation.filter(|_| finish.kept) {
+        let head = params![tenant, conversation.to_string(), turn.as_str()];
+        steps.push(Step::guarded(Guard::Conversation, MOVE_HEAD, head));
     }
     Ok(steps)
 }

@@ -8,18 +8,28 @@ use std::sync::Arc;
 mod accept;
 mod agents;
 mod blobs;
+mod conversation_items;
+mod conversations;
+mod delete;
 mod driver;
+mod expiry;
 mod finish;
 mod identity;
 mod lanes;
 mod migrations;
 #[cfg(test)]
 mod plans;
+mod reaping;
+mod requests;
 mod rows;
+mod session_lists;
 mod sessions;
+mod slices;
 mod sqlite;
 mod system;
+mod turn_lists;
 mod turns;
+mod versions;
 mod walk;
 
 pub use blobs::Folder;

@@ -8,8 +8,10 @@ pub(crate) struct Migration {
 }
 
 /// Every migration, in order.
-pub(crate) const ALL: &[Migration] =
-    &[Migration { number: 1, name: "first", sql: include_str!("../migrations/0001_first.sql") }];
+pub(crate) const ALL: &[Migration] = &[
+    Migration { number: 1, name: "first", sql: include_str!("../migrations/0001_first.sql") },
+    Migration { number: 2, name: "conversations", sql: include_str!("../migrations/0002_conversations.sql") },
+];
 
 /// What is recorded of them.
 pub(crate) const TABLE: &str =

@@ -1,14 +1,15 @@
 //! From columns to the core's types and back. A column list and the function that reads it stand side by side; the order
 //! of the one is the order of the other.
 
-use sederunt_core::agent::{Agent, AgentVersion, Label};
+use sederunt_core::agent::{Agent, AgentVersion, Label, Opaque};
 use sederunt_core::clock::Time;
-use sederunt_core::item::Item;
+use sederunt_core::conversation::Conversation;
+use sederunt_core::item::{Item, ItemBody};
 use sederunt_core::session::Session;
 use sederunt_core::turn::{Lane, Turn, TurnState};
 use sederunt_core::{Error, Result};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -110,6 +111,10 @@ impl Columns {
         text.map(|text| serde_json::from_str(&text).map_err(|error| self.bad(error))).transpose()
     }
 
+    fn maybe_span(&mut self) -> Result<Option<Duration>> {
+        Ok(self.maybe_int()?.map(|n| Duration::from_nanos(u64::try_from(n).unwrap_or(0))))
+    }
+
     /// A plain enum, stored as the one word that it serialises to.
     pub(crate) fn word<T: DeserializeOwned>(&mut self) -> Result<T> {
         let text = self.text()?;
@@ -192,7 +197,8 @@ pub(crate) fn version(row: Row) -> Result<AgentVersion> {
 macro_rules! session_columns {
     ($of:literal) => {
         crate::rows::qualified!($of; tenant, id, key, agent, version, owner, client, title, auto_title, metadata, enabled, ttl,
-            created, updated, accessed, expires, running, turns, items, last_turn, extra)
+            created, updated, accessed, expires, idle_after, asleep, stopped, retention, running, turns, items, last_turn,
+            extra)
     };
 }
 pub(crate) use session_columns;
@@ -215,11 +221,15 @@ pub(crate) fn session_from(c: &mut Columns) -> Result<Session> {
         auto_title: c.maybe_text()?,
         metadata: c.json()?,
         enabled: c.flag()?,
-        ttl: c.maybe_int()?.map(|n| Duration::from_nanos(u64::try_from(n).unwrap_or(0))),
+        ttl: c.maybe_span()?,
         created: c.time()?,
         updated: c.time()?,
         accessed: c.time()?,
         expires: c.maybe_time()?,
+        idle_after: c.maybe_span()?,
+        asleep: c.flag()?,
+        stopped: c.maybe_time()?,
+        retention: c.maybe_span()?,
         running: c.small()?,
         turns: c.small()?,
         items: c.small()?,
@@ -230,8 +240,9 @@ pub(crate) fn session_from(c: &mut Columns) -> Result<Session> {
 
 macro_rules! turn_columns {
     ($of:literal) => {
-        crate::rows::qualified!($of; tenant, id, session, conversation, agent, version, owner, client, parent, number, kind, lane,
-            ending, kept, alias, tag, on_failure, on_disconnect, parameters, usage, created, ended, extra)
+        crate::rows::qualified!($of; tenant, id, session, conversation, agent, version, owner, client, parent, number, place, inputs,
+            kind, lane, ending, kept, alias, tag, on_failure, on_disconnect, recording, parameters, usage, created, ended,
+            extra)
     };
 }
 pub(crate) use turn_columns;
@@ -249,6 +260,8 @@ pub(crate) fn turn(row: Row) -> Result<Turn> {
         client: c.text()?.as_str().into(),
         parent: c.maybe_parsed()?,
         number: c.maybe_small()?,
+        place: c.maybe_small()?,
+        inputs: c.small()?,
         kind: c.word()?,
         lane: Lane(c.text()?),
         state: c.maybe_json()?.map_or(TurnState::Running, |ending| TurnState::Ended { ending }),
@@ -257,6 +270,7 @@ pub(crate) fn turn(row: Row) -> Result<Turn> {
         tag: c.maybe_text()?,
         on_failure: c.word()?,
         on_disconnect: c.word()?,
+        recording: c.word()?,
         parameters: c.json()?,
         usage: c.maybe_json()?,
         created: c.time()?,
@@ -272,16 +286,64 @@ macro_rules! item_columns {
 }
 pub(crate) use item_columns;
 
+/// What stands beside an item's body, in the same JSON object.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Beside {
+    extra: Opaque,
+}
+
+/// An item's body and what dialects keep of it, as one JSON object: the second is its member `extra`, if there is any.
+pub(crate) fn item_json(item: &Item) -> Result<String> {
+    if item.extra.is_empty() {
+        return json(&item.body);
+    }
+    let mut value = serde_json::to_value(&item.body).map_err(Error::internal)?;
+    if let Some(members) = value.as_object_mut() {
+        members.insert("extra".to_owned(), serde_json::to_value(&item.extra).map_err(Error::internal)?);
+    }
+    json(&value)
+}
+
 pub(crate) fn item(row: Row) -> Result<Item> {
-    let mut c = Columns::of("items", row);
-    Ok(Item {
+    item_from(&mut Columns::of("items", row))
+}
+
+/// The item in the next columns.
+pub(crate) fn item_from(c: &mut Columns) -> Result<Item> {
+    let tenant = c.text()?.as_str().into();
+    let (id, turn, session, position) = (c.parsed()?, c.parsed()?, c.maybe_parsed()?, c.small()?);
+    let (number, created) = (c.maybe_small()?, c.time()?);
+    let text = c.text()?;
+    let body: ItemBody = serde_json::from_str(&text).map_err(|error| c.bad(error))?;
+    let beside = if text.contains("\"extra\":") {
+        serde_json::from_str(&text).map_err(|error| c.bad(error))?
+    } else {
+        Beside::default()
+    };
+    Ok(Item { tenant, id, turn, session, position, number, created, body, extra: beside.extra })
+}
+
+macro_rules! conversation_columns {
+    ($of:literal) => {
+        crate::rows::qualified!($of; tenant, id, key, owner, client, agent, session, head, turns, metadata, created)
+    };
+}
+pub(crate) use conversation_columns;
+
+pub(crate) fn conversation(row: Row) -> Result<Conversation> {
+    let mut c = Columns::of("conversations", row);
+    Ok(Conversation {
         tenant: c.text()?.as_str().into(),
         id: c.parsed()?,
-        turn: c.parsed()?,
+        key: c.maybe_parsed()?,
+        owner: c.text()?.as_str().into(),
+        client: c.text()?.as_str().into(),
+        agent: c.maybe_parsed()?,
         session: c.maybe_parsed()?,
-        position: c.small()?,
-        number: c.maybe_small()?,
+        head: c.maybe_parsed()?,
+        turns: c.small()?,
+        metadata: c.json()?,
         created: c.time()?,
-        body: c.json()?,
     })
 }

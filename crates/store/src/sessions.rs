@@ -1,15 +1,17 @@
-//! Sessions and the lists in the order of their making.
+//! Sessions: made, changed, put to rest and woken, and the port they are behind.
 
 use async_trait::async_trait;
 use sederunt_core::clock::Time;
 use sederunt_core::error::{Conflict, Kind};
 use sederunt_core::id::{AgentId, Key, SessionId, TenantId};
-use sederunt_core::page::{Page, Walk};
+use sederunt_core::page::{Created, Page, Slice, Sliced, Walk};
 use sederunt_core::session::{Session, SessionFilter, SessionPatch};
 use sederunt_core::store::{Keyed, RequestKey, SessionStore};
 use sederunt_core::{Error, Result};
 
+use crate::delete;
 use crate::driver::{Guard, Outcome, Params, Step, params, unsettled};
+use crate::requests::remember;
 use crate::rows::{self, json, nanos, session_columns};
 use crate::walk::{DRAW, LEAVE};
 use crate::{SqlStore, TRIES};
@@ -18,42 +20,103 @@ use crate::{SqlStore, TRIES};
 const DRAW_FIRST: &str = "insert into heads (tenant, owner, shard, seq, trimmed) values ($1, $2, 0, 1, 0) \
      on conflict (tenant, owner, shard) do update set seq = heads.seq + 1";
 const INSERT: &str = "insert into sessions (tenant, id, key, agent, version, owner, client, title, auto_title, metadata, \
-     enabled, ttl, created, updated, accessed, expires, due, running, turns, items, kept, last_turn, extra, seq) \
-     select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16, 0, 0, 0, 0, null, $17, h.seq \
+     enabled, ttl, created, updated, accessed, expires, due, idle_after, asleep, stopped, retention, running, turns, \
+     items, kept, last_turn, extra, seq) \
+     select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16, $17, $18, $19, $20, 0, 0, 0, 0, \
+     null, $21, h.seq \
      from agents a join heads h on h.tenant = a.tenant and h.owner = $6 and h.shard = 0 \
      where a.tenant = $1 and a.id = $4 and a.enabled = 1 and a.deleted is null on conflict do nothing";
 pub(crate) const COUNT_UP: &str =
     "update counts set sessions = sessions + 1 where tenant = $1 and agent = $2 and shard = 0";
-pub(crate) const COUNT_DOWN: &str = "update counts set sessions = sessions - 1 where tenant = $1 and shard = 0 \
-     and agent = (select agent from sessions where tenant = $1 and id = $2)";
-pub(crate) const HIDE: &str = "update sessions set deleted = $3 where tenant = $1 and id = $2 and deleted is null \
-     and exists (select 1 from agents a where a.tenant = $1 and a.id = sessions.agent and a.deleted is null)";
-const HIDE_EXPIRED: &str = "update sessions set deleted = $3 where tenant = $1 and id = $2 and deleted is null \
-     and running = 0 and expires <= $3";
-pub(crate) const RELEASE: &str = "delete from leases where tenant = $1 and lane in \
-     (select lane from turns where tenant = $1 and session = $2 and ended is null)";
-const CLEAR_QUEUE: &str = "delete from waiting where tenant = $1 and lane = $2";
-pub(crate) const REMEMBER: &str = "insert into request_keys (tenant, scope, key, body, object, at) \
-     values ($1, $2, $3, $4, $5, $6) on conflict do nothing";
-const REMEMBERED: &str = "select body, object from request_keys where tenant = $1 and scope = $2 and key = $3";
 
-macro_rules! patch {
-    ($moved:literal) => {
+/// Whether a session can be used. One that was counted off stays over, whatever the clock is set to.
+macro_rules! living {
+    ($of:literal, $now:literal) => {
         concat!(
-            "update sessions as s set title = case when $3 = 1 then $4 else s.title end, \
-             metadata = coalesce($5, s.metadata), enabled = coalesce($6, s.enabled), accessed = $7",
-            $moved,
-            " where s.tenant = $1 and s.id = $2 and s.deleted is null \
-             and (s.running > 0 or s.expires is null or s.expires > $7) \
-             and exists (select 1 from agents a where a.tenant = $1 and a.id = s.agent and a.deleted is null) \
+            $of,
+            "deleted is null and ",
+            $of,
+            "lapsed = 0 and (",
+            $of,
+            "running > 0 or ",
+            $of,
+            "expires is null or ",
+            $of,
+            "expires > ",
+            $now,
+            ")"
+        )
+    };
+}
+pub(crate) use living;
+
+/// When a session went idle, for one that is used, or moved, at a moment: what was not written down yet is.
+macro_rules! stopped {
+    ($now:literal) => {
+        concat!(
+            "stopped = case when running = 0 and asleep = 0 and idle_after <= ",
+            $now,
+            " - accessed then accessed + idle_after else stopped end"
+        )
+    };
+}
+pub(crate) use stopped;
+
+/// A session that is used at a moment lives its time from then. A time to live that would end after the last moment ends
+/// at it.
+macro_rules! prolonged {
+    ($now:literal) => {
+        concat!(
+            "accessed = ",
+            $now,
+            ", expires = case when ttl > 9223372036854775807 - ",
+            $now,
+            " then 9223372036854775807 else ",
+            $now,
+            " + ttl end"
+        )
+    };
+}
+pub(crate) use prolonged;
+
+macro_rules! change {
+    ($set:expr, $condition:expr) => {
+        concat!(
+            "update sessions set ",
+            $set,
+            " where tenant = $1 and id = $2 and ",
+            $condition,
+            " and exists (select 1 from agents a where a.tenant = $1 and a.id = sessions.agent and a.deleted is null) \
              returning ",
             session_columns!("")
         )
     };
 }
+pub(crate) const TOUCH: &str =
+    change!(concat!("asleep = 0, ", stopped!("$3"), ", ", prolonged!("$3")), living!("", "$3"));
+/// At rest since it went idle by time, if it did, else since now.
+pub(crate) const REST: &str = change!(
+    "asleep = 1, stopped = case when asleep = 1 then stopped when idle_after <= $3 - accessed then accessed + idle_after \
+     else $3 end",
+    concat!("running = 0 and ", living!("", "$3"))
+);
+
+macro_rules! patch {
+    ($moved:literal) => {
+        change!(
+            concat!(
+                "title = case when $4 = 1 then $5 else title end, metadata = coalesce($6, metadata), \
+                 enabled = coalesce($7, enabled), accessed = $3, ",
+                stopped!("$3"),
+                $moved
+            ),
+            living!("", "$3")
+        )
+    };
+}
 const PATCH: &str = patch!("");
 pub(crate) const PATCH_AND_MOVE: &str = patch!(
-    ", updated = $7, seq = (select h.seq from heads h where h.tenant = $1 and h.owner = s.owner and h.shard = 0)"
+    ", updated = $3, seq = (select h.seq from heads h where h.tenant = $1 and h.owner = sessions.owner and h.shard = 0)"
 );
 
 /// A session is there while neither it nor its agent is hidden.
@@ -74,27 +137,13 @@ pub(crate) const BY_KEY: &str = concat!(
     unhidden!()
 );
 
-macro_rules! by_created {
-    ($filter:literal) => {
-        concat!(
-            "select ",
-            session_columns!("s."),
-            " from sessions s where s.tenant = $1 and (s.created, s.id) < ($2, $3) \
-              and ($4 = 1 or s.running > 0 or s.expires is null or s.expires > $5) \
-              and ($6 = '' or s.owner = $6) and ($7 = '' or s.client = $7) and ",
-            unhidden!(),
-            $filter
-        )
-    };
-}
-pub(crate) const BY_CREATED: &str = by_created!(" order by s.created desc, s.id desc limit $8");
-pub(crate) const BY_AGENT: &str = by_created!(" and s.agent = $9 order by s.created desc, s.id desc limit $8");
-
 #[async_trait]
 impl SessionStore for SqlStore {
     async fn insert_session(&self, session: &Session, request: Option<&RequestKey>) -> Result<Keyed<()>> {
         for _ in 0..TRIES {
-            match self.driver.transact(insertion(session, request)?).await? {
+            let remembered = request.map(|request| remember(&session.tenant, request, session.id));
+            let steps = remembered.into_iter().chain(insertion(session)?).collect();
+            match self.driver.transact(steps).await? {
                 Outcome::Done(_) => return Ok(Keyed::Applied(())),
                 Outcome::Missed(Guard::Request) => {
                     if let Some(found) = self.replayed(&session.tenant, request, session.id).await? {
@@ -105,17 +154,7 @@ impl SessionStore for SqlStore {
                     if self.session(&session.tenant, session.id).await?.is_some() {
                         return Ok(Keyed::Applied(()));
                     }
-                    if let Some(refusal) = self.agent_refusal(&session.tenant, session.agent).await? {
-                        return Err(refusal);
-                    }
-                    match self.session_by_key(&session.tenant, session.agent, &session.key).await? {
-                        Some(holder) if holder.is_live(session.created) => {
-                            return Err(Error::conflict(Conflict::AlreadyExists, &session.key));
-                        }
-                        // An expired session that the sweeper has not come to yet does not hold its key.
-                        Some(expired) => drop(self.expire(&session.tenant, expired.id, session.created).await?),
-                        None => {}
-                    }
+                    self.make_room(session).await?;
                 }
             }
         }
@@ -143,11 +182,11 @@ impl SessionStore for SqlStore {
         let values = params![
             tenant.as_str(),
             id.as_str(),
+            now.nanos(),
             patch.title.is_some(),
             patch.title.clone().flatten(),
             patch.metadata.as_ref().map(json).transpose()?,
             patch.enabled,
-            now.nanos(),
         ];
         let mut steps = Vec::with_capacity(3);
         if touch {
@@ -157,12 +196,24 @@ impl SessionStore for SqlStore {
         } else {
             steps.push(Step::guarded(Guard::Session, PATCH, values));
         }
-        match self.driver.transact(steps).await? {
-            Outcome::Done(mut rows) => {
-                let row = rows.pop().and_then(|mut rows| rows.pop()).unwrap_or_default();
-                rows::session(row)
-            }
-            Outcome::Missed(_) => Err(Error::not_found(Kind::Session, session)),
+        let changed = self.change_session(steps).await?;
+        changed.ok_or_else(|| Error::not_found(Kind::Session, session))
+    }
+
+    async fn touch_session(&self, tenant: &TenantId, session: SessionId, now: Time) -> Result<Session> {
+        let values = params![tenant.as_str(), session.to_string(), now.nanos()];
+        let touched = self.change_session(vec![Step::guarded(Guard::Session, TOUCH, values)]).await?;
+        touched.ok_or_else(|| Error::not_found(Kind::Session, session))
+    }
+
+    async fn rest_session(&self, tenant: &TenantId, session: SessionId, now: Time) -> Result<Session> {
+        let values = params![tenant.as_str(), session.to_string(), now.nanos()];
+        match self.change_session(vec![Step::guarded(Guard::Session, REST, values)]).await? {
+            Some(rested) => Ok(rested),
+            None => match self.session(tenant, session).await? {
+                Some(found) if found.running > 0 => Err(Error::conflict(Conflict::Busy, session)),
+                _ => Err(Error::not_found(Kind::Session, session)),
+            },
         }
     }
 
@@ -175,7 +226,7 @@ impl SessionStore for SqlStore {
     ) -> Result<bool> {
         for _ in 0..TRIES {
             let remembered = request.map(|request| remember(tenant, request, session));
-            let steps = remembered.into_iter().chain(hide(tenant, session, now, HIDE)).collect();
+            let steps = remembered.into_iter().chain(delete::session(tenant, session, now)?).collect();
             match self.driver.transact(steps).await? {
                 Outcome::Done(_) => return Ok(true),
                 Outcome::Missed(Guard::Request) => {
@@ -204,97 +255,60 @@ impl SessionStore for SqlStore {
         &self,
         filter: &SessionFilter,
         expired: bool,
-        after: Option<(Time, SessionId)>,
+        slice: &Slice<Created<SessionId>>,
         now: Time,
-        limit: u32,
-    ) -> Result<Vec<Session>> {
-        // Behind every id: text that sorts after all hexadecimal digits.
-        let (created, id) = after.map_or((i64::MAX, "~".to_owned()), |(at, id)| (at.nanos(), id.to_string()));
-        let mut params = params![
-            filter.tenant.as_str(),
-            created,
-            id,
-            expired,
-            now.nanos(),
-            filter.owner.as_ref().map_or("", |owner| owner.as_str()),
-            filter.client.as_ref().map_or("", |client| client.as_str()),
-            limit,
-        ];
-        let sql = match filter.agent {
-            Some(agent) => {
-                params.push(agent.to_string().into());
-                BY_AGENT
-            }
-            None => BY_CREATED,
-        };
-        self.list(sql, params).await?.into_iter().map(rows::session).collect()
+    ) -> Result<Sliced<Session>> {
+        self.slice_sessions(filter, expired, slice, now).await
+    }
+
+    async fn session_place(&self, tenant: &TenantId, agent: AgentId, key: &Key) -> Result<Option<Created<SessionId>>> {
+        self.place_of_session(tenant, agent, key).await
     }
 }
 
 impl SqlStore {
-    /// What a request's key that was there already means. `None` if it has gone meanwhile.
-    pub(crate) async fn replayed<T: Default>(
-        &self,
-        tenant: &TenantId,
-        request: Option<&RequestKey>,
-        object: impl ToString,
-    ) -> Result<Option<Keyed<T>>> {
-        let Some(request) = request else { return Ok(None) };
-        let params = params![tenant.as_str(), request.scope.as_str(), request.key.as_str()];
-        let Some(row) = self.one(REMEMBERED, params).await? else { return Ok(None) };
-        let mut columns = rows::Columns::of("request_keys", row);
-        let (body, stored) = (columns.text()?, columns.text()?);
-        if body != request.body {
-            return Err(Error::conflict(Conflict::KeyReused, &request.key));
+    /// The session as the last of these steps leaves it; `None` if it was not to be changed.
+    async fn change_session(&self, steps: Vec<Step>) -> Result<Option<Session>> {
+        match self.driver.transact(steps).await? {
+            Outcome::Done(mut rows) => rows.pop().and_then(|mut rows| rows.pop()).map(rows::session).transpose(),
+            Outcome::Missed(_) => Ok(None),
         }
-        // The same object: it is this very call that comes again.
-        Ok(Some(if stored == object.to_string() { Keyed::Applied(T::default()) } else { Keyed::Replayed(stored) }))
     }
 
-    /// Hides a session if it has expired; whether it did.
-    pub(crate) async fn expire(&self, tenant: &TenantId, session: SessionId, now: Time) -> Result<bool> {
-        let steps = hide(tenant, session, now, HIDE_EXPIRED);
-        Ok(matches!(self.driver.transact(steps.into()).await?, Outcome::Done(_)))
+    /// What keeps a session from being added: its agent, or whoever holds its key. An expired session does not hold its
+    /// key: it is hidden, and the session can be added now.
+    pub(crate) async fn make_room(&self, session: &Session) -> Result<()> {
+        if let Some(refusal) = self.agent_refusal(&session.tenant, session.agent).await? {
+            return Err(refusal);
+        }
+        match self.session_by_key(&session.tenant, session.agent, &session.key).await? {
+            Some(holder) if holder.is_live(session.created) => {
+                Err(Error::conflict(Conflict::AlreadyExists, &session.key))
+            }
+            Some(expired) => {
+                // If it was used or hidden meanwhile, the next try tells.
+                let steps = delete::expired_session(&session.tenant, expired.id, session.created)?;
+                self.driver.transact(steps).await.map(drop)
+            }
+            None => Ok(()),
+        }
     }
-}
 
-/// The steps that hide a session by `sql`, count it off, release its lanes and empty its queue.
-fn hide(tenant: &TenantId, session: SessionId, now: Time, sql: &'static str) -> [Step; 4] {
-    let both = || params![tenant.as_str(), session.to_string()];
-    let lane = sederunt_core::turn::Lane::session(session);
-    // A hidden session needs no commit number: no walk shows it, wherever it stood.
-    [
-        Step::guarded(Guard::Session, sql, params![tenant.as_str(), session.to_string(), now.nanos()]),
-        Step::any(COUNT_DOWN, both()),
-        Step::any(RELEASE, both()),
-        Step::any(CLEAR_QUEUE, params![tenant.as_str(), lane.0]),
-    ]
-}
-
-/// The step that remembers a request.
-pub(crate) fn remember(tenant: &TenantId, request: &RequestKey, object: impl ToString) -> Step {
-    let params = params![
-        tenant.as_str(),
-        request.scope.as_str(),
-        request.key.as_str(),
-        request.body.as_str(),
-        object.to_string(),
-        request.at.nanos(),
-    ];
-    Step::guarded(Guard::Request, REMEMBER, params)
+    /// The session, if it is there and has not expired.
+    pub(crate) async fn live_session(&self, tenant: &TenantId, id: SessionId, now: Time) -> Result<Session> {
+        let session = self.session(tenant, id).await?;
+        session.filter(|session| session.is_live(now)).ok_or_else(|| Error::not_found(Kind::Session, id))
+    }
 }
 
 /// The steps that add a session.
-fn insertion(session: &Session, request: Option<&RequestKey>) -> Result<Vec<Step>> {
+pub(crate) fn insertion(session: &Session) -> Result<[Step; 3]> {
     let tenant = session.tenant.as_str();
-    let mut steps = Vec::with_capacity(4);
-    steps.extend(request.map(|request| remember(&session.tenant, request, session.id)));
-    steps.extend([
+    Ok([
         Step::any(DRAW_FIRST, params![tenant, session.owner.as_str()]),
-        Step::guarded(Guard::Row, INSERT, insert_params(session)?),
+        Step::guarded(Guard::Opening, INSERT, insert_params(session)?),
         Step::any(COUNT_UP, params![tenant, session.agent.to_string()]),
-    ]);
-    Ok(steps)
+    ])
 }
 
 fn insert_params(session: &Session) -> Result<Params> {
@@ -315,6 +329,10 @@ fn insert_params(session: &Session) -> Result<Params> {
         session.updated.nanos(),
         session.accessed.nanos(),
         session.expires.map(Time::nanos),
+        session.idle_after.map(nanos),
+        session.asleep,
+        session.stopped.map(Time::nanos),
+        session.retention.map(nanos),
         json(&session.extra)?,
     ])
 }

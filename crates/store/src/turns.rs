@@ -1,35 +1,78 @@
 //! Turns, their items and parts: what can be read of them, and the port they are behind.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
+use sederunt_core::Result;
 use sederunt_core::clock::Time;
-use sederunt_core::error::Kind;
 use sederunt_core::id::{NodeId, SessionId, TenantId, TurnId};
 use sederunt_core::item::Item;
+use sederunt_core::page::{Created, Slice, Sliced};
 use sederunt_core::part::Part;
-use sederunt_core::session::Session;
-use sederunt_core::store::{Accept, Fence, Finish, Keyed, Lease, SessionStore, TurnRecord, TurnStore, Waiting};
-use sederunt_core::turn::{Lane, Turn};
-use sederunt_core::{Error, Result};
+use sederunt_core::store::{Accept, Fence, Finish, Keyed, Lease, TurnRecord, TurnStore, Waiting};
+use sederunt_core::turn::{Lane, Turn, TurnFilter};
 use uuid::Uuid;
 
 use crate::SqlStore;
 use crate::driver::{Params, Reach, Read, Row, params};
 use crate::rows::{self, Columns, item_columns, turn_columns};
 
-/// A turn is hidden with its session.
-macro_rules! unhidden_turn {
-    () => {
-        "(t.session is null or exists (select 1 from sessions s join agents a on a.tenant = s.tenant and a.id = s.agent \
-         where s.tenant = t.tenant and s.id = t.session and s.deleted is null and a.deleted is null))"
+macro_rules! held_by_session {
+    ($turn:literal) => {
+        concat!(
+            "exists (select 1 from sessions s join agents a on a.tenant = s.tenant and a.id = s.agent where s.tenant = ",
+            $turn,
+            ".tenant and s.id = ",
+            $turn,
+            ".session and s.deleted is null and a.deleted is null)"
+        )
     };
 }
+pub(crate) use held_by_session;
+
+macro_rules! held_by_conversation {
+    ($turn:literal) => {
+        concat!(
+            "exists (select 1 from conversations k where k.tenant = ",
+            $turn,
+            ".tenant and k.id = ",
+            $turn,
+            ".conversation and k.deleted is null)"
+        )
+    };
+}
+pub(crate) use held_by_conversation;
+
+/// A turn is hidden with its session and its conversation: once it is in neither. A line goes through it even so, and
+/// through one that was deleted.
+macro_rules! held {
+    ($turn:literal) => {
+        concat!(
+            "((",
+            $turn,
+            ".session is null and ",
+            $turn,
+            ".conversation is null) or ",
+            crate::turns::held_by_session!($turn),
+            " or ",
+            crate::turns::held_by_conversation!($turn),
+            ")"
+        )
+    };
+}
+pub(crate) use held;
 
 macro_rules! turn_where {
-    ($condition:literal) => {
-        concat!("select ", turn_columns!("t."), " from turns t where ", $condition, " and ", unhidden_turn!())
-    };
-    ($condition:literal, $order:literal) => {
-        concat!("select ", turn_columns!("t."), " from turns t where ", $condition, " and ", unhidden_turn!(), $order)
+    ($condition:literal, $held:expr, $order:literal) => {
+        concat!(
+            "select ",
+            turn_columns!("t."),
+            " from turns t where t.tenant = $1 and ",
+            $condition,
+            " and t.deleted is null and ",
+            $held,
+            $order
+        )
     };
 }
 macro_rules! items_where {
@@ -37,26 +80,35 @@ macro_rules! items_where {
         concat!(
             "select ",
             item_columns!(),
-            " from turns t join items i on i.tenant = t.tenant and i.turn = t.id where ",
+            " from turns t join items i on i.tenant = t.tenant and i.turn = t.id where t.tenant = $1 and ",
             $condition
         )
     };
 }
 
-pub(crate) const BY_ID: &str = turn_where!("t.tenant = $1 and t.id = $2");
-const ITEMS_BY_ID: &str = items_where!("t.tenant = $1 and t.id = $2");
-pub(crate) const BY_ALIAS: &str = turn_where!("t.tenant = $1 and t.session = $2 and t.alias = $3");
-const ITEMS_BY_ALIAS: &str = items_where!("t.tenant = $1 and t.session = $2 and t.alias = $3");
+pub(crate) const BY_ID: &str = turn_where!("t.id = $2", held!("t"), "");
+pub(crate) const ITEMS_BY_ID: &str = items_where!("t.id = $2");
+pub(crate) const BY_ALIAS: &str = turn_where!("t.session = $2 and t.alias = $3", held_by_session!("t"), "");
+const ITEMS_BY_ALIAS: &str = items_where!("t.session = $2 and t.alias = $3");
 pub(crate) const BY_TAG: &str =
-    turn_where!("t.tenant = $1 and t.session = $2 and t.tag = $3", " order by t.created desc, t.id desc limit 1");
+    turn_where!("t.session = $2 and t.tag = $3", held_by_session!("t"), " order by t.created desc, t.id desc limit 1");
 pub(crate) const KEPT: &str =
-    turn_where!("t.tenant = $1 and t.session = $2 and t.number > $3 and t.number <= $4", " order by t.number");
-pub(crate) const KEPT_ITEMS: &str =
-    items_where!("t.tenant = $1 and t.session = $2 and t.number > $3 and t.number <= $4 order by t.number");
+    turn_where!("t.session = $2 and t.number > $3", held_by_session!("t"), " order by t.number limit $4");
+// The turns are chosen before their items are looked for.
+pub(crate) const KEPT_ITEMS: &str = concat!(
+    "select ",
+    item_columns!(),
+    " from (select k.tenant, k.id, k.first_item from turns k where k.tenant = $1 and k.session = $2 and k.number > $3 \
+     and k.deleted is null order by k.number limit $4) t cross join items i where i.tenant = t.tenant and i.turn = t.id"
+);
 pub(crate) const ALL: &str = turn_where!(
-    "t.tenant = $1 and t.session = $2 and (t.created, t.id) > ($3, $4)",
+    "t.session = $2 and (t.created, t.id) > ($3, $4)",
+    held_by_session!("t"),
     " order by t.created, t.id limit $5"
 );
+
+pub(crate) const HEAD: &str =
+    concat!("select t.session from turns t where t.tenant = $1 and t.id = $2 and ", held!("t"));
 
 macro_rules! line {
     ($what:expr, $rest:literal) => {
@@ -76,8 +128,7 @@ pub(crate) const LINE: &str =
 pub(crate) const LINE_ITEMS: &str = line!(
     item_columns!(),
     "cross join items i where t.tenant = $1 and t.id = line.id and i.tenant = t.tenant and i.turn = t.id \
-     and not exists (select 1 from item_masks m where m.tenant = $1 and m.item = i.id and m.session in ('', $4)) \
-     order by line.depth desc, i.position"
+     and not exists (select 1 from item_masks m where m.tenant = $1 and m.item = i.id and m.session in ('', $4))"
 );
 
 /// From the batch that holds the first part wanted, to the last that can hold one.
@@ -89,6 +140,26 @@ pub(crate) const PARTS: &str = "select body from parts where tenant = $1 and tur
 impl TurnStore for SqlStore {
     async fn accept_turn(&self, accept: &Accept) -> Result<Keyed<Option<TurnId>>> {
         self.accept(accept).await
+    }
+
+    async fn import_turn(&self, accept: &Accept, finish: &Finish) -> Result<Turn> {
+        self.import(accept, finish).await
+    }
+
+    async fn delete_turn(&self, tenant: &TenantId, turn: TurnId, now: Time) -> Result<bool> {
+        self.remove_turn(tenant, turn, now).await
+    }
+
+    async fn turns_by_created(
+        &self,
+        filter: &TurnFilter,
+        slice: &Slice<Created<TurnId>>,
+    ) -> Result<Sliced<TurnRecord>> {
+        self.slice_turns(filter, slice).await
+    }
+
+    async fn turn_place(&self, tenant: &TenantId, turn: TurnId) -> Result<Option<Created<TurnId>>> {
+        self.place_of_turn(tenant, turn).await
     }
 
     async fn append_parts(&self, tenant: &TenantId, turn: TurnId, fence: &Fence, parts: &[Part]) -> Result<()> {
@@ -113,8 +184,7 @@ impl TurnStore for SqlStore {
     }
 
     async fn turns(&self, tenant: &TenantId, session: SessionId, after: u32, limit: u32) -> Result<Vec<TurnRecord>> {
-        // Kept turns are numbered without gaps, so that a range of numbers is a page.
-        let params = params![tenant.as_str(), session.to_string(), after, after.saturating_add(limit)];
+        let params = params![tenant.as_str(), session.to_string(), after, limit];
         let reads = vec![Read::new(KEPT, params.clone()), Read::new(KEPT_ITEMS, params)];
         records(self.driver.read(reads, Reach::List).await?)
     }
@@ -135,10 +205,10 @@ impl TurnStore for SqlStore {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        let Some(found) = self.one(BY_ID, params![tenant.as_str(), head.to_string()]).await? else {
+        let Some(found) = self.one(HEAD, params![tenant.as_str(), head.to_string()]).await? else {
             return Ok(Vec::new());
         };
-        let session = rows::turn(found)?.session.map(|id| id.to_string()).unwrap_or_default();
+        let session = Columns::of("turns", found).maybe_text()?.unwrap_or_default();
         let params = params![tenant.as_str(), head.to_string(), limit];
         let mut masked = params.clone();
         masked.push(session.into());
@@ -192,25 +262,22 @@ impl SqlStore {
         let reads = vec![Read::new(turn, params.clone()), Read::new(items, params)];
         Ok(records(self.driver.read(reads, Reach::Point).await?)?.pop())
     }
-
-    /// The session, if it is there and has not expired.
-    pub(crate) async fn live_session(&self, tenant: &TenantId, id: SessionId, now: Time) -> Result<Session> {
-        let session = self.session(tenant, id).await?;
-        session.filter(|session| session.is_live(now)).ok_or_else(|| Error::not_found(Kind::Session, id))
-    }
 }
 
-/// Deals items out to their turns: both come in the same order of turns. A few items are sorted faster here than there.
-fn records(found: Vec<Vec<Row>>) -> Result<Vec<TurnRecord>> {
+/// The turns that the first read found, with the items that the others did, in whatever order.
+pub(crate) fn records(found: Vec<Vec<Row>>) -> Result<Vec<TurnRecord>> {
     let mut found = found.into_iter();
     let turns = found.next().unwrap_or_default();
-    let items = found.next().unwrap_or_default().into_iter().map(rows::item).collect::<Result<Vec<Item>>>()?;
-    let mut items = items.into_iter().peekable();
+    let mut items: HashMap<TurnId, Vec<Item>> = HashMap::with_capacity(turns.len());
+    for row in found.flatten() {
+        let item = rows::item(row)?;
+        items.entry(item.turn).or_default().push(item);
+    }
     let record = |row| {
         let turn = rows::turn(row)?;
-        let mut own: Vec<Item> = std::iter::from_fn(|| items.next_if(|item| item.turn == turn.id)).collect();
-        own.sort_unstable_by_key(|item| item.position);
-        Ok(TurnRecord { turn, items: own })
+        let mut items = items.remove(&turn.id).unwrap_or_default();
+        items.sort_unstable_by_key(|item| item.position);
+        Ok(TurnRecord { turn, items })
     };
     turns.into_iter().map(record).collect()
 }

@@ -11,7 +11,7 @@ use sederunt_core::clock::Time;
 use sederunt_core::error::Reason;
 use sederunt_core::id::{AgentId, UserId};
 use sederunt_core::page::{Page, Position, Walk};
-use sederunt_core::session::{Session, SessionFilter};
+use sederunt_core::session::{Owner, Session, SessionFilter};
 use sederunt_core::{Error, Result};
 
 use crate::SqlStore;
@@ -38,7 +38,7 @@ pub(crate) const NEXT_CLIENT: &str =
 macro_rules! living {
     () => {
         concat!(
-            "(s.running > 0 or s.expires is null or s.expires > $6) \
+            "s.lapsed = 0 and (s.running > 0 or s.expires is null or s.expires > $6) \
               and ($7 = '' or $7 like '%' || s.agent || '%') and ",
             unhidden!()
         )
@@ -185,7 +185,7 @@ impl SqlStore {
         now: Time,
         limit: u32,
     ) -> Result<Page<Session, Walk>> {
-        let Some(owner) = &filter.owner else {
+        let Some(Owner { user: owner, end_users: false }) = &filter.owner else {
             return Err(Error::internal("a walk by most recently updated is over the sessions of one owner"));
         };
         if agents.is_some_and(<[_]>::is_empty) || limit == 0 {
@@ -246,7 +246,7 @@ impl SqlStore {
         if let Some(client) = &filter.client {
             return Ok(vec![client.as_str().to_owned()]);
         }
-        let owner = filter.owner.as_ref().map_or("", |owner| owner.as_str());
+        let owner = filter.owner.as_ref().map_or("", |owner| owner.user.as_str());
         let mut clients: Vec<String> = Vec::new();
         while clients.len() < CLIENTS {
             let after = clients.last().map_or("", String::as_str);
