@@ -16,7 +16,7 @@ pub fn run(settings: &Settings, json: bool) -> Result<(), Fault> {
     log::filter(&config.log)?;
     serve::listen(&config)?;
     let chance: Arc<dyn Chance> = Arc::new(SystemChance);
-    models::registry(&config.models, &chance)?;
+    models::registry(&config.models, &config.model_rules, &chance)?;
     // Nothing is made or migrated: that is for `serve`.
     if !wiring::inspect(&config.store)?.has_api_key {
         return Err(serve::nobody());
