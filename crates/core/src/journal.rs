@@ -34,6 +34,8 @@ pub struct LogLine {
     pub at: Time,
     /// Of which sort.
     pub stream: Stream,
+    /// The turn that it happened to; the message names it.
+    pub turn: Option<TurnId>,
     /// What happened.
     pub message: String,
 }
@@ -101,7 +103,7 @@ impl Journal {
 
     fn add(&self, session: SessionId, turn: Option<TurnId>, stream: Stream, mut message: String) {
         message.truncate(message.floor_char_boundary(LONGEST));
-        let line = LogLine { at: self.clock.now(), stream, message };
+        let line = LogLine { at: self.clock.now(), stream, turn, message };
         self.shelf().add(session, turn, line);
     }
 

@@ -63,7 +63,7 @@ impl Happened<'_> {
 /// The lines that a turn's row amounts to.
 pub(super) fn of_record(turn: &Turn) -> Vec<(TurnId, LogLine)> {
     let line = |at, happened: Happened<'_>| {
-        (turn.id, LogLine { at, stream: happened.stream(), message: happened.tell(turn.id) })
+        (turn.id, LogLine { at, stream: happened.stream(), turn: Some(turn.id), message: happened.tell(turn.id) })
     };
     let mut lines = vec![line(turn.created, Happened::Accepted(turn.inputs))];
     if let (TurnState::Ended { ending }, Some(at)) = (&turn.state, turn.ended) {

@@ -134,7 +134,7 @@ mod tests {
     use crate::journal::Stream;
 
     fn line(message: &str) -> LogLine {
-        LogLine { at: Time::from_nanos(0), stream: Stream::Stdout, message: message.into() }
+        LogLine { at: Time::from_nanos(0), stream: Stream::Stdout, turn: None, message: message.into() }
     }
 
     fn session(n: u128) -> SessionId {
