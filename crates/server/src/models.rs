@@ -8,10 +8,14 @@ use std::sync::Arc;
 use sederunt_core::id::Chance;
 use sederunt_core::model::Model;
 use sederunt_models::openai::{self, OpenAi};
+use sederunt_models::responses::{self, Responses};
 use sederunt_models::{Registry, Rule, Script, Secret};
 
 use crate::config::{self, ModelRule, Provider};
 use crate::fault::Fault;
+
+/// The dialect whose requests the agent containers understand as they come.
+const CONTAINER_WIRE: &str = "azure";
 
 /// The models by name. Nothing is asked of any server yet.
 pub fn registry(
@@ -24,7 +28,7 @@ pub fn registry(
         let model: Arc<dyn Model> = match config.provider {
             Provider::Script => script(config.file.as_deref())?,
             Provider::Openai => openai(name, config, chance)?,
-            Provider::Responses => return Err(not_yet(name)),
+            Provider::Responses => responses(name, config, chance)?,
         };
         registry = registry.with(name, model);
     }
@@ -35,11 +39,6 @@ pub fn registry(
         })?;
     }
     Ok(Arc::new(registry))
-}
-
-fn not_yet(name: &str) -> Fault {
-    let why = "this build has no provider \"responses\"";
-    Fault::config(format!("models.{name} cannot be used"), why, "use another provider")
 }
 
 fn script(file: Option<&Path>) -> Result<Arc<Script>, Fault> {
@@ -58,13 +57,9 @@ fn openai(name: &str, config: &config::Model, chance: &Arc<dyn Chance>) -> Resul
             format!("set models.{name}.base_url and models.{name}.model"),
         ));
     };
-    let unusable = |why: &dyn std::fmt::Display| {
-        Fault::config(format!("models.{name} cannot be used"), why, format!("correct [models.{name}]"))
-    };
-    let headers = config.headers.iter().map(|line| header(line));
     let settings = openai::Settings {
         api_key: api_key(name, config)?,
-        headers: headers.collect::<Result<_, _>>().map_err(|why| unusable(&why))?,
+        headers: headers(name, config)?,
         body: config.body.clone(),
         include_usage: config.include_usage,
         first_byte_timeout: config.first_byte_time,
@@ -73,10 +68,46 @@ fn openai(name: &str, config: &config::Model, chance: &Arc<dyn Chance>) -> Resul
         retry_budget: config.retry_time,
         ..openai::Settings::new(base_url, model)
     };
+    OpenAi::new(settings, client(name, config)?, chance.clone()).map(Arc::new).map_err(|e| unusable(name, &e))
+}
+
+fn responses(name: &str, config: &config::Model, chance: &Arc<dyn Chance>) -> Result<Arc<Responses>, Fault> {
+    let (Some(base_urls), true) = (&config.base_url, config.model.is_some() || config.container) else {
+        return Err(Fault::config(
+            format!("models.{name} cannot be used"),
+            "provider \"responses\" needs to know where to ask, and for which model, unless it is a container",
+            format!("set models.{name}.base_url and models.{name}.model, or models.{name}.container = true"),
+        ));
+    };
+    let settings = responses::Settings {
+        model: config.model.clone(),
+        api_key: api_key(name, config)?,
+        headers: headers(name, config)?,
+        body: config.body.clone(),
+        container: config.container,
+        wire: Some(CONTAINER_WIRE.into()),
+        first_byte_timeout: config.first_byte_time,
+        idle_timeout: config.idle_time,
+        max_retries: config.retries,
+        retry_budget: config.retry_time,
+        ..responses::Settings::new(base_urls.split(',').map(str::trim))
+    };
+    let model = Responses::new(settings, client(name, config)?, chance.clone());
+    model.map(Arc::new).map_err(|e| unusable(name, &e))
+}
+
+fn client(name: &str, config: &config::Model) -> Result<reqwest::Client, Fault> {
     let ca = config.ca_file.as_deref().map(fs::read).transpose();
-    let ca = ca.map_err(|e| unusable(&format!("the file named by ca_file cannot be read: {e}")))?;
-    let client = openai::client(ca.as_deref()).map_err(|e| unusable(&e))?;
-    OpenAi::new(settings, client, chance.clone()).map(Arc::new).map_err(|e| unusable(&e))
+    let ca = ca.map_err(|e| unusable(name, &format!("the file named by ca_file cannot be read: {e}")))?;
+    openai::client(ca.as_deref()).map_err(|e| unusable(name, &e))
+}
+
+fn headers(name: &str, config: &config::Model) -> Result<Vec<(String, Secret)>, Fault> {
+    config.headers.iter().map(|line| header(line)).collect::<Result<_, _>>().map_err(|why| unusable(name, &why))
+}
+
+fn unusable(name: &str, why: &dyn std::fmt::Display) -> Fault {
+    Fault::config(format!("models.{name} cannot be used"), why, format!("correct [models.{name}]"))
 }
 
 fn api_key(name: &str, config: &config::Model) -> Result<Option<Secret>, Fault> {

@@ -137,6 +137,11 @@ impl Servers {
 
 #[async_trait]
 impl Model for Responses {
+    /// A container is told the form, and what it says is its own affair.
+    fn keeps_form(&self) -> bool {
+        self.0.settings.container
+    }
+
     async fn pass(&self, passage: Passage) -> Option<Result<Passed, ModelFault>> {
         if !self.0.settings.container {
             return None;
