@@ -35,7 +35,11 @@ pub fn registry(
     for (number, rule) in (1..).zip(rules) {
         let ModelRule { agent, image, model, r#use: name } = rule.clone();
         registry = registry.with_rule(&Rule { agent, image, model, name }).map_err(|e| {
-            Fault::config(format!("rule {number} of model_rules cannot be used"), e, "see model_rules in docs/configuration.md")
+            Fault::config(
+                format!("rule {number} of model_rules cannot be used"),
+                e,
+                "see model_rules in docs/configuration.md",
+            )
         })?;
     }
     Ok(Arc::new(registry))
