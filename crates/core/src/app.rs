@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
 
 pub use agents::{Agents, NewAgent, NewVersion, Save};
@@ -143,6 +143,7 @@ struct Inner {
     seal: TokenSeal,
     engine: Engine,
     tasks: TaskTracker,
+    draining: CancellationToken,
     stopping: CancellationToken,
     versions: agents::VersionCache,
 }
@@ -171,6 +172,7 @@ impl App {
             seal: TokenSeal::new(secret),
             engine,
             tasks,
+            draining: CancellationToken::new(),
             stopping,
             versions: agents::VersionCache::default(),
         })))
@@ -244,6 +246,12 @@ impl App {
     /// Refuses new turns from now on; what runs goes on.
     pub fn drain(&self) {
         self.0.engine.drain();
+        self.0.draining.cancel();
+    }
+
+    /// Completes when new turns are refused: what only waits for things to happen has nothing more to wait for.
+    pub fn draining(&self) -> WaitForCancellationFutureOwned {
+        self.0.draining.clone().cancelled_owned()
     }
 
     /// Stops: refuses new turns, lets running ones end for as long as `patience`, then ends the rest as interrupted.
