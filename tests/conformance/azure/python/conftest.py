@@ -59,12 +59,11 @@ def at_agent(alice, agent) -> Iterator[Any]:
 
 
 @pytest.fixture(params=["endpoint", "project"])
-def talk(request) -> Any:
+def talk(request, at_agent, at_project, agent) -> Any:
     """Both bases, for what is the same below them; the project's is told the agent in each request."""
     if request.param == "endpoint":
-        return request.getfixturevalue("at_agent")
-    reference = {"type": "agent_reference", "name": request.getfixturevalue("agent")}
-    return Referring(request.getfixturevalue("at_project"), reference)
+        return at_agent
+    return Referring(at_project, {"type": "agent_reference", "name": agent})
 
 
 class Referring:
