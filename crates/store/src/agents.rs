@@ -41,20 +41,21 @@ pub(crate) const LIST: &str = concat!(
 );
 
 macro_rules! listed {
-    ($direction:literal) => {
+    ($behind:literal, $direction:literal) => {
         concat!(
             "select ",
             agent_columns!(),
-            " from agents a where a.tenant = $1 and (a.created, a.id) > ($2, $3) and (a.created, a.id) < ($4, $5) \
-             and a.deleted is null order by a.created ",
+            " from agents a where a.tenant = $1 and (a.created, a.id) ",
+            $behind,
+            " ($2, $3) and a.deleted is null order by a.created ",
             $direction,
             ", a.id ",
             $direction,
-            " limit $6"
+            " limit $4"
         )
     };
 }
-pub(crate) const BY_CREATED: [&str; 2] = [listed!("asc"), listed!("desc")];
+pub(crate) const BY_CREATED: [&str; 2] = [listed!(">", "asc"), listed!("<", "desc")];
 
 /// The counter less those whose time is over: what is due is an indexed handful until the sweeper takes it.
 pub(crate) const COUNT: &str = "select coalesce(sum(c.sessions), 0) - (select count(*) from sessions s \
@@ -156,10 +157,12 @@ impl AgentStore for SqlStore {
     async fn agents_by_created(&self, tenant: &TenantId, slice: &Slice<Created<AgentId>>) -> Result<Sliced<Agent>> {
         let reading = Reading::of(slice);
         let mut params = params![tenant.as_str()];
-        params.extend(reading.bounds());
+        params.extend(reading.start());
         params.push(reading.wanted().into());
         let rows = self.list(reading.choose(BY_CREATED), params).await?;
-        Ok(reading.sliced(rows.into_iter().map(rows::agent).collect::<Result<_>>()?))
+        Ok(reading.sliced(rows.into_iter().map(rows::agent).collect::<Result<_>>()?, |found: &Agent| {
+            (found.created, found.id)
+        }))
     }
 
     async fn versions_by_ordinal(

@@ -59,12 +59,11 @@ impl SqlStore {
         slice: &Slice<ItemPlace>,
     ) -> Result<Sliced<(ItemPlace, Item)>> {
         let reading = Reading::of(slice);
-        let inside = |place: &ItemPlace| {
-            reading.low.is_none_or(|low| *place > low) && reading.high.is_none_or(|high| *place < high)
-        };
         let wanted = reading.wanted() as usize;
-        let mut low = reading.low.map_or(0, |(place, _)| place);
-        let mut high = reading.high.map_or(u32::MAX, |(place, _)| place);
+        let (near, far) = reading.ends();
+        let (low, high) = if reading.descending { (far, near) } else { (near, far) };
+        let mut low = low.map_or(0, |(place, _)| place);
+        let mut high = high.map_or(u32::MAX, |(place, _)| place);
         let mut found: Vec<(ItemPlace, Item)> = Vec::new();
         // Masked items are counted with their turns: a stretch of them takes another look.
         while found.len() < wanted {
@@ -75,11 +74,8 @@ impl SqlStore {
             let params = params![tenant.as_str(), id.to_string(), from, until];
             let items = self.list(ITEMS, params).await?.into_iter().map(placed).collect::<Result<Vec<_>>>()?;
             let mut items: Vec<_> = items.into_iter().map(|(place, item, _)| (place, item)).collect();
-            items.retain(|(place, _)| inside(place));
-            items.sort_unstable_by_key(|(place, _)| *place);
-            if reading.descending {
-                items.reverse();
-            }
+            items.retain(|(place, _)| reading.holds(place));
+            items.sort_unstable_by(|(one, _), (other, _)| reading.order(one, other));
             found.append(&mut items);
             match reading.descending {
                 true if last > low => high = last - 1,
@@ -88,7 +84,7 @@ impl SqlStore {
             }
         }
         found.truncate(wanted);
-        Ok(reading.sliced(found))
+        Ok(reading.sliced(found, |(place, _)| *place))
     }
 
     pub(crate) async fn item_of(

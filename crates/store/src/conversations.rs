@@ -39,31 +39,32 @@ const BY_ID: &str = found!("k.id = $2");
 pub(crate) const BY_KEY: &str = found!("k.key = $2");
 
 macro_rules! listed {
-    ($filter:expr, $direction:literal) => {
+    ($filter:expr, $behind:literal, $direction:literal) => {
         concat!(
             "select ",
             conversation_columns!("k."),
-            " from conversations k where k.tenant = $1 and (k.created, k.id) > ($2, $3) \
-             and (k.created, k.id) < ($4, $5) and k.deleted is null and ",
+            " from conversations k where k.tenant = $1 and (k.created, k.id) ",
+            $behind,
+            " ($2, $3) and k.deleted is null and ",
             $filter,
             " order by k.created ",
             $direction,
             ", k.id ",
             $direction,
-            " limit $6"
+            " limit $4"
         )
     };
     ($filter:expr) => {
-        [listed!($filter, "asc"), listed!($filter, "desc")]
+        [listed!($filter, ">", "asc"), listed!($filter, "<", "desc")]
     };
 }
-pub(crate) const BY_CREATED: [&str; 2] = listed!(owned!("k.owner", "$7", "$8", "$9"));
-pub(crate) const BY_AGENT: [&str; 2] = listed!(concat!("k.agent = $10 and ", owned!("k.owner", "$7", "$8", "$9")));
-pub(crate) const BY_OWNER: [&str; 2] = listed!("k.owner = $7");
-pub(crate) const BY_OWNER_AND_AGENT: [&str; 2] = listed!("k.owner = $7 and k.agent = $8");
+pub(crate) const BY_CREATED: [&str; 2] = listed!(owned!("k.owner", "$5", "$6", "$7"));
+pub(crate) const BY_AGENT: [&str; 2] = listed!(concat!("k.agent = $8 and ", owned!("k.owner", "$5", "$6", "$7")));
+pub(crate) const BY_OWNER: [&str; 2] = listed!("k.owner = $5");
+pub(crate) const BY_OWNER_AND_AGENT: [&str; 2] = listed!("k.owner = $5 and k.agent = $6");
 
 /// Where it stands, or stood: it is in one of the two.
-const PLACE: &str = "select created, id from conversations where tenant = $1 and id = $2 union all \
+pub(crate) const PLACE: &str = "select created, id from conversations where tenant = $1 and id = $2 union all \
      select created, id from gone where tenant = $1 and agent = '' and key = $2 limit 1";
 
 #[async_trait]
@@ -145,7 +146,7 @@ impl ConversationStore for SqlStore {
     ) -> Result<Sliced<Conversation>> {
         let reading = Reading::of(slice);
         let mut params = params![filter.tenant.as_str()];
-        params.extend(reading.bounds());
+        params.extend(reading.start());
         params.push(reading.wanted().into());
         let agent = filter.agent.map(|agent| agent.to_string());
         let statements = match &filter.owner {
@@ -160,7 +161,9 @@ impl ConversationStore for SqlStore {
         };
         params.extend(agent.map(Into::into));
         let rows = self.list(reading.choose(statements), params).await?;
-        Ok(reading.sliced(rows.into_iter().map(rows::conversation).collect::<Result<_>>()?))
+        Ok(reading.sliced(rows.into_iter().map(rows::conversation).collect::<Result<_>>()?, |found: &Conversation| {
+            (found.created, found.id)
+        }))
     }
 
     async fn conversation_place(

@@ -2,7 +2,10 @@
 
 use rusqlite::Connection;
 
-use crate::{accept, agents, finish, identity, lanes, migrations, sessions, system, turns, walk};
+use crate::{
+    accept, agents, conversation_items, conversations, delete, expiry, finish, identity, lanes, migrations, reaping,
+    session_lists, sessions, system, turn_lists, turns, versions, walk,
+};
 
 /// The plan of a statement, as SQLite tells it.
 fn plan(database: &Connection, sql: &str) -> Vec<String> {
@@ -24,17 +27,14 @@ fn database() -> Connection {
 fn every_list_reads_its_index_in_order() {
     let lists = [
         ("agents_by_key", agents::LIST),
-        ("sqlite_autoindex_agent_versions_1", agents::VERSIONS),
+        ("sqlite_autoindex_agent_versions_1", versions::BEFORE),
         ("sessions_due", agents::COUNT),
-        ("sessions_by_created", sessions::BY_CREATED),
-        ("sessions_by_agent", sessions::BY_AGENT),
         ("sessions_by_client", walk::NEXT_CLIENT),
         ("sessions_by_client", walk::STANDING),
         ("sessions_by_client_agent", walk::STANDING_WITH_AGENT),
         ("moved_by_client", walk::MOVED_OF_MANY),
         ("moved_by_client", walk::MOVED_OF_MANY_WITH_AGENT),
         ("turns_by_number", turns::KEPT),
-        ("turns_by_number", turns::KEPT_ITEMS),
         ("turns_by_created", turns::ALL),
         ("turns_by_tag", turns::BY_TAG),
         ("sqlite_autoindex_parts_1", turns::PARTS),
@@ -43,16 +43,39 @@ fn every_list_reads_its_index_in_order() {
         ("credentials_api_keys", identity::API_KEYS),
         ("credentials_by_client", identity::REVOKE_OF_CLIENT),
         ("applications_by_tenant", identity::APPLICATIONS),
-        ("agents_hidden", system::OF_HIDDEN_AGENTS),
-        ("agents_hidden", system::EMPTY_AGENTS),
-        ("sessions_hidden", system::HIDDEN),
+        ("turns_by_owner", turn_lists::NEXT_AGENT_OF_OWNER),
+        ("turns_by_agent", turn_lists::NEXT_AGENT),
+        ("sessions_by_version", versions::UNUSED),
+        ("agents_hidden", reaping::OF_HIDDEN_AGENTS),
+        ("agents_hidden", reaping::EMPTY_AGENTS),
+        ("sessions_hidden", reaping::SESSIONS),
+        ("turns_by_created", reaping::TURNS_OF_SESSION),
+        ("conversations_hidden", reaping::CONVERSATIONS),
+        ("turns_by_conversation", reaping::TURNS_OF_CONVERSATION),
+        ("gone_by_time", system::OLD_PLACES),
         ("moved_by_time", system::LEFT),
         ("request_keys_by_time", system::OLD_REQUESTS),
         ("credentials_by_expiry", system::OLD_CREDENTIALS),
         ("waiting_by_until", system::FORSAKEN_INPUT),
     ];
+    let slices = [
+        ("agents_by_created", agents::BY_CREATED),
+        ("sqlite_autoindex_agent_versions_1", versions::LIST),
+        ("sessions_by_created", session_lists::BY_CREATED),
+        ("sessions_by_agent", session_lists::BY_AGENT),
+        ("sessions_by_owner", session_lists::BY_OWNER),
+        ("turns_by_owner", turn_lists::BY_OWNER),
+        ("turns_by_agent", turn_lists::BY_AGENT),
+        ("turns_by_conversation", turn_lists::BY_CONVERSATION),
+        ("conversations_by_created", conversations::BY_CREATED),
+        ("conversations_by_agent", conversations::BY_AGENT),
+        ("conversations_by_owner", conversations::BY_OWNER),
+        ("conversations_by_owner_agent", conversations::BY_OWNER_AND_AGENT),
+        ("turns_by_place", conversation_items::TURNS),
+    ];
+    let both = slices.into_iter().flat_map(|(index, [one, other])| [(index, one), (index, other)]);
     let database = database();
-    for (index, sql) in lists {
+    for (index, sql) in lists.into_iter().chain(both) {
         let plan = plan(&database, sql);
         let text = plan.join("\n");
         assert!(plan.iter().any(|line| line.contains(&format!(" {index} "))), "{index}: {sql}\n{text}");
@@ -73,7 +96,7 @@ fn a_few_moves_are_found_by_their_commit_numbers() {
 
 #[test]
 fn the_sweeper_goes_agent_by_agent() {
-    let plan = plan(&database(), system::DUE);
+    let plan = plan(&database(), expiry::DUE);
     assert!(plan[0].starts_with("SCAN a "), "{plan:?}");
     assert_eq!(plan[1..], ["SEARCH s USING INDEX sessions_due (tenant=? AND agent=? AND due>? AND due<?)"]);
 }
@@ -82,37 +105,77 @@ fn the_sweeper_goes_agent_by_agent() {
 fn every_other_statement_finds_its_rows_by_a_key() {
     let database = database();
     let statements = [
+        accept::BIND,
+        accept::CONVERSATION,
         accept::ENTER,
         accept::HOLD,
+        accept::INSERT_AT_CONVERSATION,
         accept::INSERT_AT_HEAD,
         accept::INSERT_AFTER,
+        agents::HIDE,
         agents::UPDATE,
-        agents::VERSION_LATEST,
+        conversation_items::ITEM,
+        conversation_items::ITEMS,
+        conversations::BY_KEY,
+        conversations::PLACE,
+        conversations::SET_METADATA,
+        delete::BLANK_TURN,
+        delete::COUNT_DOWN,
+        delete::COUNT_DOWN_VERSION,
+        delete::COUNT_TURN_DOWN,
+        delete::EMPTY_TURN,
+        delete::END_IN_CONVERSATIONS,
+        delete::END_IN_LANE,
+        delete::END_OF_AGENT,
+        delete::END_OF_VERSION,
+        delete::HIDE,
+        delete::HIDE_CONVERSATION,
+        delete::HIDE_EXPIRED,
+        delete::HIDE_OF_VERSION,
+        delete::HIDE_TURN,
+        delete::LEAVE_OF_LANE,
+        delete::PLACE_OF_CONVERSATION,
+        delete::PLACE_OF_SESSION,
+        delete::PLACES_OF_VERSION,
+        delete::RELEASE,
+        delete::RELEASE_AGENT,
+        delete::RELEASE_VERSION,
+        delete::UNMASK_TURN,
+        expiry::COUNT_OFF,
+        expiry::HIDE,
+        expiry::LAPSE,
         finish::RELEASE,
         finish::APPEND_PARTS_FENCED,
         finish::END_KEPT,
+        finish::END_KEPT_ALONE,
         finish::KEEP,
         finish::LEAVE_SESSION,
+        finish::MOVE_HEAD,
         identity::REMOVE_APPLICATION,
         identity::REVOKE_FAMILY,
         lanes::ENQUEUE,
         lanes::RENEW,
         lanes::TAKE_OVER,
+        reaping::EMPTY_DELETED,
+        reaping::HIDE,
+        reaping::REMOVE_CONVERSATION,
+        reaping::REMOVE_MASKS,
+        reaping::REMOVE_SESSION,
+        reaping::UNMASK_DELETED,
+        session_lists::GONE,
+        session_lists::PLACE,
         sessions::BY_ID,
         sessions::BY_KEY,
         sessions::COUNT_UP,
-        sessions::COUNT_DOWN,
-        sessions::HIDE,
         sessions::PATCH_AND_MOVE,
-        sessions::RELEASE,
-        system::COUNT_OFF,
-        system::EXPIRE,
+        sessions::REST,
+        sessions::TOUCH,
         system::FORGET,
-        system::REMOVE_MASKS,
-        system::REMOVE_SESSION,
         system::TRIM,
         turns::BY_ID,
         turns::BY_ALIAS,
+        turns::HEAD,
+        versions::LATEST,
         walk::DRAW,
         walk::LEAVE,
     ];
@@ -121,6 +184,15 @@ fn every_other_statement_finds_its_rows_by_a_key() {
         let scans = plan.iter().filter(|line| line.starts_with("SCAN") && !line.contains("CONSTANT ROW"));
         assert_eq!(scans.count(), 0, "{sql}\n{}", plan.join("\n"));
     }
+}
+
+#[test]
+fn the_turns_of_a_page_are_chosen_before_their_items_are_read() {
+    let plan = plan(&database(), turns::KEPT_ITEMS);
+    let lookups: Vec<_> = plan.iter().filter(|line| line.starts_with("SEARCH")).collect();
+    assert!(lookups[0].contains(" turns_by_number "), "{plan:?}");
+    assert!(lookups[1].ends_with("sqlite_autoindex_items_1 (tenant=? AND turn=?)"), "{plan:?}");
+    assert!(!plan.iter().any(|line| line.contains("TEMP B-TREE")), "{plan:?}");
 }
 
 #[test]

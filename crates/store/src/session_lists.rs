@@ -13,31 +13,32 @@ use crate::sessions::{living, unhidden};
 use crate::slices::{Reading, owned, owners};
 
 macro_rules! listed {
-    ($filter:expr, $direction:literal) => {
+    ($filter:expr, $behind:literal, $direction:literal) => {
         concat!(
             "select ",
             session_columns!("s."),
-            " from sessions s where s.tenant = $1 and (s.created, s.id) > ($2, $3) and (s.created, s.id) < ($4, $5) \
-             and ($7 = 1 or (",
-            living!("s.", "$8"),
-            ")) and ($9 = '' or s.client = $9) and ",
+            " from sessions s where s.tenant = $1 and (s.created, s.id) ",
+            $behind,
+            " ($2, $3) and ($5 = 1 or (",
+            living!("s.", "$6"),
+            ")) and ($7 = '' or s.client = $7) and ",
             unhidden!(),
             $filter,
             " order by s.created ",
             $direction,
             ", s.id ",
             $direction,
-            " limit $6"
+            " limit $4"
         )
     };
     ($filter:expr) => {
-        [listed!($filter, "asc"), listed!($filter, "desc")]
+        [listed!($filter, ">", "asc"), listed!($filter, "<", "desc")]
     };
 }
-pub(crate) const BY_CREATED: [&str; 2] = listed!(concat!(" and ", owned!("s.owner", "$10", "$11", "$12")));
+pub(crate) const BY_CREATED: [&str; 2] = listed!(concat!(" and ", owned!("s.owner", "$8", "$9", "$10")));
 pub(crate) const BY_AGENT: [&str; 2] =
-    listed!(concat!(" and s.agent = $13 and ", owned!("s.owner", "$10", "$11", "$12")));
-pub(crate) const BY_OWNER: [&str; 2] = listed!(" and s.owner = $10 and s.agent = $11");
+    listed!(concat!(" and s.agent = $11 and ", owned!("s.owner", "$8", "$9", "$10")));
+pub(crate) const BY_OWNER: [&str; 2] = listed!(" and s.owner = $8 and s.agent = $9");
 
 pub(crate) const PLACE: &str =
     "select created, id from sessions where tenant = $1 and agent = $2 and key = $3 and deleted is null";
@@ -53,7 +54,7 @@ impl SqlStore {
     ) -> Result<Sliced<Session>> {
         let reading = Reading::of(slice);
         let mut params = params![filter.tenant.as_str()];
-        params.extend(reading.bounds());
+        params.extend(reading.start());
         let client = filter.client.as_ref().map_or("", |client| client.as_str());
         params.extend(params![reading.wanted(), expired, now.nanos(), client]);
         let statements = match (&filter.owner, filter.agent) {
@@ -72,7 +73,9 @@ impl SqlStore {
             }
         };
         let rows = self.list(reading.choose(statements), params).await?;
-        Ok(reading.sliced(rows.into_iter().map(rows::session).collect::<Result<_>>()?))
+        Ok(reading.sliced(rows.into_iter().map(rows::session).collect::<Result<_>>()?, |found: &Session| {
+            (found.created, found.id)
+        }))
     }
 
     pub(crate) async fn place_of_session(

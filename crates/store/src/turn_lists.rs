@@ -1,7 +1,5 @@
 //! Turns one by one, wherever they stand: lists by time of creation, and what takes a turn out of them.
 
-use std::cmp::Ordering;
-
 use sederunt_core::clock::Time;
 use sederunt_core::error::Conflict;
 use sederunt_core::id::{TenantId, TurnId};
@@ -19,32 +17,32 @@ use crate::turns::{ITEMS_BY_ID, held, records};
 use crate::{SqlStore, TRIES, delete};
 
 macro_rules! listed {
-    ($filter:expr, $direction:literal) => {
+    ($filter:expr, $behind:literal, $direction:literal) => {
         concat!(
             "select ",
             turn_columns!("t."),
-            " from turns t where t.tenant = $1 and (t.created, t.id) > ($2, $3) and (t.created, t.id) < ($4, $5) \
-             and t.deleted is null and t.kind <> 'import' and (t.ended is null or t.recording <> 'nothing') \
-             and ($7 < 0 or t.version = $7) and ",
+            " from turns t where t.tenant = $1 and (t.created, t.id) ",
+            $behind,
+            " ($2, $3) and t.deleted is null and t.kind <> 'import' and (t.ended is null or t.recording <> 'nothing') \
+             and ($5 < 0 or t.version = $5) and ",
             held!("t"),
             $filter,
             " order by t.created ",
             $direction,
             ", t.id ",
             $direction,
-            " limit $6"
+            " limit $4"
         )
     };
     ($filter:expr) => {
-        [listed!($filter, "asc"), listed!($filter, "desc")]
+        [listed!($filter, ">", "asc"), listed!($filter, "<", "desc")]
     };
 }
-pub(crate) const BY_OWNER: [&str; 2] = listed!(" and t.agent = $8 and t.owner = $9");
-pub(crate) const BY_AGENT: [&str; 2] =
-    listed!(concat!(" and t.agent = $8 and ", owned!("t.owner", "$9", "$10", "$11")));
+pub(crate) const BY_OWNER: [&str; 2] = listed!(" and t.agent = $6 and t.owner = $7");
+pub(crate) const BY_AGENT: [&str; 2] = listed!(concat!(" and t.agent = $6 and ", owned!("t.owner", "$7", "$8", "$9")));
 pub(crate) const BY_CONVERSATION: [&str; 2] = listed!(concat!(
-    " and ($8 = '' or t.agent = $8) and t.conversation = $12 and ",
-    owned!("t.owner", "$9", "$10", "$11")
+    " and ($6 = '' or t.agent = $6) and t.conversation = $10 and ",
+    owned!("t.owner", "$7", "$8", "$9")
 ));
 
 macro_rules! next_agent {
@@ -78,11 +76,11 @@ impl SqlStore {
                 self.turns_of(filter, &reading, &agents).await?
             }
         };
-        let Sliced { items: turns, more } = reading.sliced(turns);
+        let Sliced { items: turns, more } = reading.sliced(turns, |(place, _)| *place);
         let tenant = filter.tenant.as_str();
-        let ids = turns.iter().filter_map(|row| row.get(1).cloned());
-        let reads = ids.map(|id| Read::new(ITEMS_BY_ID, vec![tenant.into(), id])).collect();
-        let items = self.driver.read(reads, Reach::List).await?;
+        let of = |id: TurnId| Read::new(ITEMS_BY_ID, params![tenant, id.to_string()]);
+        let items = self.driver.read(turns.iter().map(|((_, id), _)| of(*id)).collect(), Reach::List).await?;
+        let turns = turns.into_iter().map(|(_, row)| row).collect();
         let records = records(std::iter::once(turns).chain(items).collect())?;
         Ok(Sliced { items: records, more })
     }
@@ -116,7 +114,7 @@ impl SqlStore {
         filter: &TurnFilter,
         reading: &Reading<Created<TurnId>>,
         agents: &[String],
-    ) -> Result<Vec<Row>> {
+    ) -> Result<Vec<(Created<TurnId>, Row)>> {
         let mut found: Vec<(Created<TurnId>, Row)> = Vec::new();
         for some in agents.chunks(AT_ONCE) {
             let reads = some.iter().map(|agent| read(filter, reading, agent)).collect();
@@ -124,10 +122,10 @@ impl SqlStore {
                 let turn: Turn = rows::turn(row.clone())?;
                 found.push(((turn.created, turn.id), row));
             }
-            found.sort_unstable_by(|(one, _), (other, _)| order(reading, one, other));
+            found.sort_unstable_by(|(one, _), (other, _)| reading.order(one, other));
             found.truncate(reading.wanted() as usize);
         }
-        Ok(found.into_iter().map(|(_, row)| row).collect())
+        Ok(found)
     }
 
     pub(crate) async fn place_of_turn(&self, tenant: &TenantId, turn: TurnId) -> Result<Option<Created<TurnId>>> {
@@ -148,14 +146,10 @@ impl SqlStore {
     }
 }
 
-fn order(reading: &Reading<Created<TurnId>>, one: &Created<TurnId>, other: &Created<TurnId>) -> Ordering {
-    if reading.descending { other.cmp(one) } else { one.cmp(other) }
-}
-
 /// The list of one agent; of every agent if its id is empty, which only the list of a conversation can be.
 fn read(filter: &TurnFilter, reading: &Reading<Created<TurnId>>, agent: &str) -> Read {
     let mut params: Params = params![filter.tenant.as_str()];
-    params.extend(reading.bounds());
+    params.extend(reading.start());
     params.extend(params![reading.wanted(), filter.version.map_or(-1, i64::from)]);
     match (filter.conversation, &filter.owner) {
         (Some(conversation), owner) => {

@@ -43,15 +43,17 @@ pub(crate) const LATEST: &str = version_where!("v.ordinal = a.latest");
 pub(crate) const BEFORE: &str = version_where!("v.ordinal < $3 order by v.ordinal desc limit $4");
 
 macro_rules! listed {
-    ($direction:literal) => {
+    ($behind:literal, $direction:literal) => {
         version_where!(concat!(
-            "v.ordinal > $3 and v.ordinal < $4 and ($6 = 1 or v.draft = 0) order by v.ordinal ",
+            "v.ordinal ",
+            $behind,
+            " $3 and ($5 = 1 or v.draft = 0) order by v.ordinal ",
             $direction,
-            " limit $5"
+            " limit $4"
         ))
     };
 }
-pub(crate) const LIST: [&str; 2] = [listed!("asc"), listed!("desc")];
+pub(crate) const LIST: [&str; 2] = [listed!(">", "asc"), listed!("<", "desc")];
 
 impl SqlStore {
     pub(crate) async fn add_version(
@@ -130,10 +132,11 @@ impl SqlStore {
     ) -> Result<Sliced<AgentVersion>> {
         let reading = Reading::of(slice);
         let mut params = params![tenant.as_str(), agent.to_string()];
-        params.extend(reading.bounds());
+        params.extend(reading.start());
         params.extend(params![reading.wanted(), drafts]);
         let rows = self.list(reading.choose(LIST), params).await?;
-        Ok(reading.sliced(rows.into_iter().map(rows::version).collect::<Result<_>>()?))
+        Ok(reading
+            .sliced(rows.into_iter().map(rows::version).collect::<Result<_>>()?, |found: &AgentVersion| found.ordinal))
     }
 
     pub(crate) async fn find_version(

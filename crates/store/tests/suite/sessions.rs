@@ -4,7 +4,7 @@ use sederunt_core::error::{Conflict, Kind};
 use sederunt_core::session::{Session, SessionFilter, SessionPatch};
 use sederunt_core::store::Keyed;
 
-use crate::world::{HOUR, at, conflict, each, missing};
+use crate::world::{HOUR, at, conflict, each, missing, newest};
 
 #[tokio::test]
 async fn a_session_reads_back_as_it_was_made() {
@@ -73,7 +73,7 @@ async fn a_session_needs_an_agent_that_is_there_and_enabled() {
         (agent.enabled, agent.revision) = (false, 2);
         world.store.update_agent(&agent).await.unwrap();
         assert_eq!(conflict(world.store.insert_session(&session, None).await), Conflict::Disabled);
-        world.store.delete_agent(&world.tenant, agent.id, at(0)).await.unwrap();
+        world.store.delete_agent(&world.tenant, agent.id, true, at(0)).await.unwrap();
         assert_eq!(missing(world.store.insert_session(&session, None).await), Kind::Agent);
     })
     .await;
@@ -151,7 +151,7 @@ async fn an_expired_session_can_be_read_but_not_changed_or_listed() {
         assert_eq!(missing(world.store.accept_turn(&accept).await), Kind::Session);
         let list = async |expired| {
             let filter = world.everything();
-            world.store.sessions_by_created(&filter, expired, None, at(3600), 10).await.unwrap().len()
+            world.store.sessions_by_created(&filter, expired, &newest(None, 10), at(3600)).await.unwrap().items.len()
         };
         assert_eq!((list(false).await, list(true).await), (0, 1));
         let page = world.store.walk_sessions(&world.everything(), None, None, at(3600), 10).await.unwrap();
@@ -197,7 +197,8 @@ async fn lists_by_creation_go_page_by_page_through_what_the_filter_names() {
         let walk = async |filter: &SessionFilter| {
             let (mut ids, mut after) = (Vec::new(), None);
             loop {
-                let page = world.store.sessions_by_created(filter, false, after, at(9), 2).await.unwrap();
+                let page =
+                    world.store.sessions_by_created(filter, false, &newest(after, 2), at(9)).await.unwrap().items;
                 let Some(last) = page.last() else { return ids };
                 after = Some((last.created, last.id));
                 ids.extend(page.iter().map(|session| session.id));

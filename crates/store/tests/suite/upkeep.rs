@@ -57,12 +57,12 @@ async fn a_deleted_agent_is_removed_with_all_that_was_its() {
             let session = world.session(&agent, at(0)).await;
             world.talk(&session, "hi", at(1)).await;
         }
-        world.store.delete_agent(&world.tenant, agent.id, at(2)).await.unwrap();
+        world.store.delete_agent(&world.tenant, agent.id, true, at(2)).await.unwrap();
         sweep(world, 3).await;
         for table in ["agents", "agent_versions", "counts", "sessions", "turns", "items"] {
             assert_eq!(rows(world, table), 0, "{table}");
         }
-        world.store.insert_agent(&agent, &world.version_of(&agent, 1, (1, 0))).await.unwrap();
+        world.store.insert_agent(&agent, &world.version_of(&agent, 1, (1, 0)), None).await.unwrap();
     })
     .await;
 }

@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sederunt_core::agent::{Agent, AgentVersion, Definition, Label};
+use sederunt_core::agent::{Agent, AgentVersion, Definition, Label, Opaque};
 use sederunt_core::clock::Time;
 use sederunt_core::error::{Conflict, Error, Kind};
 use sederunt_core::id::{AgentId, ClientId, ItemId, Key, NodeId, SessionId, TenantId, TurnId};
 use sederunt_core::item::{Item, ItemBody};
+use sederunt_core::page::{Order, Slice};
 use sederunt_core::part::{Part, PartBody};
-use sederunt_core::session::{Session, SessionFilter};
+use sederunt_core::session::{Owner, Session, SessionFilter};
 use sederunt_core::store::{Accept, Fence, Finish, Keyed, RequestKey, Store};
-use sederunt_core::turn::{Ending, Lane, OnDisconnect, OnFailure, Parent, Turn, TurnKind, TurnState};
+use sederunt_core::turn::{Ending, Lane, OnDisconnect, OnFailure, Parent, Recording, Turn, TurnKind, TurnState};
 use sederunt_store::{Durability, Options, SqlStore, Sqlite};
 use uuid::Uuid;
 
@@ -97,7 +98,7 @@ impl World {
 
     pub async fn agent(&self, key: &str) -> Agent {
         let agent = self.new_agent(key);
-        self.store.insert_agent(&agent, &self.version_of(&agent, 1, (1, 0))).await.unwrap();
+        self.store.insert_agent(&agent, &self.version_of(&agent, 1, (1, 0)), None).await.unwrap();
         agent
     }
 
@@ -120,6 +121,10 @@ impl World {
             updated: now,
             accessed: now,
             expires: None,
+            idle_after: None,
+            asleep: false,
+            stopped: None,
+            retention: None,
             running: 0,
             turns: 0,
             items: 0,
@@ -150,12 +155,22 @@ impl World {
     }
 
     pub fn everything(&self) -> SessionFilter {
-        SessionFilter { tenant: self.tenant.clone(), owner: Some("alice".into()), client: None, agent: None }
+        SessionFilter { tenant: self.tenant.clone(), owner: Some(owner("alice")), client: None, agent: None }
     }
 
     pub fn item(&self, turn: TurnId, session: Option<SessionId>, position: u32, body: ItemBody, now: Time) -> Item {
         let tenant = self.tenant.clone();
-        Item { tenant, id: ItemId(self.uuid()), turn, session, position, number: None, created: now, body }
+        Item {
+            tenant,
+            id: ItemId(self.uuid()),
+            turn,
+            session,
+            position,
+            number: None,
+            created: now,
+            body,
+            extra: Opaque::new(),
+        }
     }
 
     /// A turn of `session` in its lane, with one message as input.
@@ -174,6 +189,8 @@ impl World {
                 client: session.client.clone(),
                 parent: None,
                 number: None,
+                place: None,
+                inputs: 1,
                 kind: TurnKind::Message,
                 lane: lane.clone(),
                 state: TurnState::Running,
@@ -182,6 +199,7 @@ impl World {
                 tag: None,
                 on_failure: OnFailure::Discard,
                 on_disconnect: OnDisconnect::Finish,
+                recording: Recording::Items,
                 parameters: Default::default(),
                 usage: None,
                 created: now,
@@ -193,6 +211,8 @@ impl World {
             fence: Fence { lane, node: NodeId(Uuid::from_u128(1)), token: id.0.as_u128() as i64 },
             request: None,
             waited: None,
+            opens: None,
+            binds: false,
         }
     }
 
@@ -203,6 +223,7 @@ impl World {
             tenant: turn.tenant.clone(),
             turn: turn.id,
             session: turn.session,
+            conversation: turn.conversation,
             fence: accept.fence.clone(),
             ending: Ending::Done,
             kept: true,
@@ -222,8 +243,18 @@ impl World {
     }
 
     pub fn request(&self, key: &str, body: &str) -> RequestKey {
-        RequestKey { scope: "scope".into(), key: key.into(), body: body.into(), at: at(0) }
+        RequestKey { scope: "scope".into(), key: key.into(), body: body.into(), at: at(0), first_attempt: false }
     }
+}
+
+/// The newest `limit` entries behind `after`.
+pub fn newest<P>(after: Option<P>, limit: u32) -> Slice<P> {
+    Slice { order: Order::NewestFirst, after, before: None, limit }
+}
+
+/// One user, without whoever is behind them.
+pub fn owner(user: &str) -> Owner {
+    Owner { user: user.into(), end_users: false }
 }
 
 pub fn parts(from: u32, texts: &[&str]) -> Vec<Part> {

@@ -100,7 +100,7 @@ async fn a_writer_that_dies_leaves_nobody_waiting() {
     for n in 0..8 {
         let (store, agent) = (Arc::clone(&world.store), world.new_agent(&format!("a{n}")));
         let version = world.version_of(&agent, 1, (1, 0));
-        tasks.spawn(async move { store.insert_agent(&agent, &version).await });
+        tasks.spawn(async move { store.insert_agent(&agent, &version, None).await });
     }
     tasks.join_all().await;
     assert!(matches!(world.store.ping().await, Err(Error::Unavailable { .. })));
