@@ -152,7 +152,7 @@ impl From<Error> for Failure {
         let failure = match &error {
             Error::NotFound { kind, id } => missing(*kind, id, said),
             Error::Invalid { param, reason } => invalid(param, reason, said),
-            Error::Conflict { kind, .. } => conflict(*kind, said),
+            Error::Conflict { kind, id } => conflict(*kind, id),
             Error::Unauthenticated(why) => unauthenticated(*why),
             Error::Forbidden { action, .. } => Self::new(403, "forbidden", format!("You may not {action} here.")),
             Error::TooMany { retry_after } => {
@@ -192,19 +192,20 @@ fn invalid(param: &str, reason: &Reason, said: String) -> Failure {
     }
 }
 
-fn conflict(kind: Conflict, said: String) -> Failure {
+fn conflict(kind: Conflict, id: &str) -> Failure {
+    let plain = |message: String| Failure::conflict("conflict", message);
     match kind {
+        Conflict::AlreadyExists => plain(format!("'{id}' already exists")),
         // The wording and the type are those of the vendor's container runtime.
         Conflict::Busy => {
             Failure::conflict("conversation_locked", "Conversation is locked — task is in_progress").kind("conflict")
         }
+        Conflict::InUse => plain("live sessions need it: delete them, or repeat this with force=true".into()),
+        Conflict::Disabled => plain("the agent, or the session, is disabled".into()),
         Conflict::NotInProgress => Failure::invalid("response_id", "Cannot cancel a response in terminal state."),
-        Conflict::AlreadyExists
-        | Conflict::InUse
-        | Conflict::Disabled
-        | Conflict::Stale
-        | Conflict::KeyReused
-        | Conflict::Interrupted => Failure::conflict("conflict", said),
+        Conflict::Stale => plain("it was changed by someone else meanwhile: look again".into()),
+        Conflict::KeyReused => plain("x-ms-client-request-id named another request before".into()),
+        Conflict::Interrupted => plain("this request was interrupted, and is not run again".into()),
     }
 }
 
