@@ -15,8 +15,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_core::stream::BoxStream;
-use futures_util::StreamExt;
-use sederunt_core::error::{FaultKind, ModelFault};
+use sederunt_core::error::ModelFault;
 use sederunt_core::id::Chance;
 use sederunt_core::model::{Model, ModelEvent, ModelRequest, Passage, Passed};
 use serde_json::{Map, Value};
@@ -86,17 +85,23 @@ pub struct Responses(Arc<Servers>);
 struct Servers {
     settings: Settings,
     upstream: Arc<Upstream>,
+    first: Server,
+    others: Vec<Server>,
+}
+
+#[derive(Debug)]
+struct Server {
+    base_url: String,
+    responses: reqwest::Url,
 }
 
 impl Responses {
     /// A model that is asked over `client`; `chance` spreads its retries.
     pub fn new(settings: Settings, client: reqwest::Client, chance: Arc<dyn Chance>) -> Result<Self, SetupError> {
-        if settings.base_urls.is_empty() {
-            return Err(SetupError::BaseUrl(String::new()));
-        }
-        for url in &settings.base_urls {
-            address(url, "/responses")?;
-        }
+        let server =
+            |base_url: &String| Ok(Server { base_url: base_url.clone(), responses: address(base_url, "/responses")? });
+        let mut others = settings.base_urls.iter().map(server).collect::<Result<Vec<_>, _>>()?.into_iter();
+        let first = others.next().ok_or_else(|| SetupError::BaseUrl(String::new()))?;
         let upstream = Upstream {
             client,
             headers: headers(settings.api_key.as_ref(), &settings.headers)?,
@@ -110,28 +115,28 @@ impl Responses {
             agent: settings.container,
             chance,
         };
-        Ok(Self(Arc::new(Servers { settings, upstream: Arc::new(upstream) })))
+        Ok(Self(Arc::new(Servers { settings, upstream: Arc::new(upstream), first, others: others.collect() })))
     }
 }
 
 impl Servers {
     /// The server of `key`: the same every time, and when servers come or go, most keys stay where they are.
-    fn base_of(&self, key: &str) -> &str {
-        let rank = |url: &&String| *blake3::hash(format!("{url}\n{key}").as_bytes()).as_bytes();
-        self.settings.base_urls.iter().max_by_key(rank).map_or("", String::as_str)
+    fn of(&self, key: &str) -> &Server {
+        let rank = |server: &Server| *blake3::hash(format!("{}\n{key}", server.base_url).as_bytes()).as_bytes();
+        self.others.iter().fold(&self.first, |best, server| if rank(server) > rank(best) { server } else { best })
     }
 
-    fn call(&self, request: &ModelRequest) -> Result<Call, SetupError> {
+    fn call(&self, request: &ModelRequest) -> Call {
         let key = request.session.as_ref().map_or(request.agent.as_str(), |session| &session.key);
         let names = Names::of(&request.tools);
         let question = request::question(&self.settings, request, &names);
-        Ok(Call {
-            url: address(self.base_of(key), "/responses")?,
+        Call {
+            url: self.of(key).responses.clone(),
             headers: question.headers,
             body: question.body.to_string().into(),
             reader: Box::new(Assembly::new(names, request, self.settings.container)),
             max_event: MAX_EVENT,
-        })
+        }
     }
 }
 
@@ -151,12 +156,6 @@ impl Model for Responses {
     }
 
     fn answer(&self, request: ModelRequest) -> BoxStream<'static, Result<ModelEvent, ModelFault>> {
-        match self.0.call(&request) {
-            Ok(call) => stream(self.0.upstream.clone(), call),
-            Err(error) => {
-                let fault = FaultKind::Unavailable.with(error.to_string());
-                futures_util::stream::iter([Err(fault)]).boxed()
-            }
-        }
+        stream(self.0.upstream.clone(), self.0.call(&request))
     }
 }

@@ -11,8 +11,8 @@ use sederunt_core::error::{FaultKind, ModelFault};
 use sederunt_core::model::{Passage, Passed};
 use tokio::time::timeout;
 
-use super::Servers;
 use super::request::passable;
+use super::{Server, Servers};
 use crate::upstream::address;
 use crate::upstream::failure::told;
 
@@ -37,14 +37,13 @@ const NOT_TOLD: [&str; 9] = [
 /// knows what it is about.
 pub async fn pass(servers: &Servers, passage: Passage) -> Result<Passed, ModelFault> {
     let method = Method::from_bytes(passage.method.as_bytes()).map_err(|e| FaultKind::Failed.with(e.to_string()))?;
-    let bases = &servers.settings.base_urls;
-    let base = match (session(&passage.path), bases.as_slice()) {
-        (Some(session), _) => servers.base_of(&session),
-        (None, [only]) => only,
-        (None, several) => return search(servers, several, method, passage).await,
+    let server = match session(&passage.path) {
+        Some(session) => servers.of(&session),
+        None if servers.others.is_empty() => &servers.first,
+        None => return search(servers, method, passage).await,
     };
     let body = reqwest::Body::wrap_stream(passage.body);
-    send(servers, base, method, &passage.path, &passage.headers, body).await
+    send(servers, server, method, &passage.path, &passage.headers, body).await
 }
 
 /// The session that a path names in its query.
@@ -54,12 +53,7 @@ fn session(path: &str) -> Option<String> {
     (!session.is_empty()).then(|| session.into_owned())
 }
 
-async fn search(
-    servers: &Servers,
-    bases: &[String],
-    method: Method,
-    mut passage: Passage,
-) -> Result<Passed, ModelFault> {
+async fn search(servers: &Servers, method: Method, mut passage: Passage) -> Result<Passed, ModelFault> {
     let mut held = Vec::new();
     while let Some(bytes) = passage.body.try_next().await? {
         held.extend_from_slice(&bytes);
@@ -68,25 +62,26 @@ async fn search(
         }
     }
     let held = Bytes::from(held);
-    let mut last = Err(FaultKind::Unavailable.with("there is no server"));
-    for base in bases {
-        last = send(servers, base, method.clone(), &passage.path, &passage.headers, held.clone().into()).await;
-        if last.as_ref().is_ok_and(|passed| passed.status != 404) {
+    let send = |server| send(servers, server, method.clone(), &passage.path, &passage.headers, held.clone().into());
+    let mut passed = send(&servers.first).await;
+    for server in &servers.others {
+        if passed.as_ref().is_ok_and(|passed| passed.status != 404) {
             break;
         }
+        passed = send(server).await;
     }
-    last
+    passed
 }
 
 async fn send(
     servers: &Servers,
-    base: &str,
+    server: &Server,
     method: Method,
     path: &str,
     headers: &[(String, String)],
     body: reqwest::Body,
 ) -> Result<Passed, ModelFault> {
-    let url = address(base, path).map_err(|error| FaultKind::Failed.with(error.to_string()))?;
+    let url = address(&server.base_url, path).map_err(|error| FaultKind::Failed.with(error.to_string()))?;
     // An address that reads differently from how it was written leads elsewhere than was meant.
     let written = path.split(['?', '#']).next().unwrap_or_default();
     if !path.starts_with('/') || !url.path().ends_with(written) {
