@@ -283,21 +283,25 @@ impl Turns<'_> {
         self.0.engine().find(&caller.tenant, turn)
     }
 
-    /// Passes a request on, as it stands, to the server that answers for a session's agent; `None` if its model has no such
-    /// server. The session wakes, and its time to live begins anew. `Unavailable` if too many are on their way.
+    /// Passes a request on, as it stands, to the server that answers for an agent; `None` if its model has no such server.
+    /// The session, if the request is made in one, wakes, and its time to live begins anew; without one the agent's latest
+    /// version says who answers. `Unavailable` if too many are on their way.
     pub async fn pass(
         &self,
         caller: &Caller,
         agent: &Agent,
-        session: &Session,
+        session: Option<&Session>,
         passage: Passage,
     ) -> Result<Option<Passed>> {
         caller.may_on(Action::Talk, agent.id)?;
         if !agent.enabled {
             return Err(Error::conflict(Conflict::Disabled, agent.id));
         }
-        let version = self.0.agents().version_of(&caller.tenant, agent.id, session.version).await?;
-        self.0.sessions().touch(caller, session).await?;
+        let pinned = session.and_then(|session| session.version);
+        let version = self.0.agents().version_of(&caller.tenant, agent.id, pinned).await?;
+        if let Some(session) = session {
+            self.0.sessions().touch(caller, session).await?;
+        }
         self.0.engine().pass(&agent.key, &version, passage).await
     }
 

@@ -1,0 +1,213 @@
+//! `POST /responses`: in the foreground, as a stream, in the background, or both of the last.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
+use sederunt_core::agent::{Agent, AgentVersion, VersionRef};
+use sederunt_core::app::{Place, RequestOnce, Sitting};
+use sederunt_core::conversation::Conversation;
+use sederunt_core::engine::Started;
+use sederunt_core::error::{Conflict, Error, FaultKind, Kind as Missing, ModelFault};
+use sederunt_core::store::TurnRecord;
+use sederunt_core::turn::{Ending, Strand, TurnState};
+
+use super::new_turn::{Setting, new_turn};
+use super::previous::{previous, referred};
+use super::request::Request;
+use super::response::View;
+use super::seat::{Continued, SESSION_HEADER, Seated, seat};
+use super::{answered, dressed, input, is_retried, once, with_session};
+use crate::agents::selector;
+use crate::asked::Asked;
+use crate::conversations;
+use crate::failure::Failure;
+use crate::operation::Answer;
+use crate::versions::definition::Kind;
+use crate::versions::ordinal;
+use crate::{answer, events};
+
+/// How often a session's name is looked at again when another request takes it at the same moment.
+const ATTEMPTS: usize = 3;
+
+/// Begins a response, and answers with it: at its end, as it comes, or at once.
+pub(crate) async fn create(mut asked: Asked) -> Answer {
+    let bytes = asked.bytes().await?;
+    let request = Request::read(&bytes)?;
+    let agent = agent(&asked, &request).await?;
+    let version = version(&asked, &agent, &request).await?;
+    check_kind(&asked, &version, &request)?;
+    let previous = match &request.previous_response {
+        Some(id) => Some(previous(&asked, id).await?),
+        None => None,
+    };
+    let conversation = match &request.conversation {
+        Some(name) => Some(conversations::find(&asked, name).await?),
+        None => None,
+    };
+    let wanted = Wanted { agent, version, previous, conversation };
+    let started = begin(&asked, &request, &wanted, &bytes).await?;
+    let view = dressed(&asked, started.turn()).await?;
+    let session = view.session.clone();
+    let answer = if request.stream {
+        let keep_alive = asked.settings().keep_alive;
+        Ok(match started {
+            Started::Live(live) => events::live(live, view, None, keep_alive),
+            Started::Stored(record) => events::again(record, view, keep_alive),
+        })
+    } else if request.background {
+        Ok(answer::json(&match started {
+            Started::Live(_) => view.beginning(),
+            Started::Stored(record) => view.whole(&record),
+        }))
+    } else {
+        foreground(&asked, started, view).await
+    };
+    match answer {
+        Ok(response) => Ok(with_session(response, session.as_deref())),
+        Err(failure) => Err(match session.and_then(|key| HeaderValue::from_str(&key).ok()) {
+            Some(key) => failure.header(HeaderName::from_static(SESSION_HEADER), key),
+            None => failure,
+        }),
+    }
+}
+
+/// What a request is found to ask of whom.
+struct Wanted {
+    agent: Agent,
+    version: Arc<AgentVersion>,
+    previous: Option<View>,
+    conversation: Option<Conversation>,
+}
+
+/// The agent of the path; else the one that the body refers to.
+async fn agent(asked: &Asked, request: &Request) -> Result<Agent, Failure> {
+    let referred = request.agent.as_ref().map(|(name, _)| name.as_str());
+    match (asked.name("agent_name"), referred) {
+        ("", Some(name)) => asked.agent_named(name).await,
+        ("", None) => {
+            let message = "Missing required parameter: agent_reference. Only agents answer here: name one by \
+                {\"type\": \"agent_reference\", \"name\": ...}.";
+            Err(Failure::invalid("agent_reference", message))
+        }
+        (path, Some(name)) if path != name => {
+            let message = format!("agent_reference names '{name}', but the path is that of agent '{path}'");
+            Err(Failure::invalid("agent_reference.name", message))
+        }
+        (path, _) => asked.agent_named(path).await,
+    }
+}
+
+/// The version that the body refers to; else the one that the agent's selector gives. A session that exists already has
+/// its own.
+async fn version(asked: &Asked, agent: &Agent, request: &Request) -> Result<Arc<AgentVersion>, Failure> {
+    let Some(text) = request.agent.as_ref().and_then(|(_, version)| version.as_deref()) else {
+        return selector::choose(asked, agent).await;
+    };
+    let number = ordinal(text).ok_or_else(|| Error::not_found(Missing::Version, text))?;
+    Ok(asked.app().agents().version(agent, VersionRef::Ordinal(number)).await?)
+}
+
+fn check_kind(asked: &Asked, version: &AgentVersion, request: &Request) -> Result<(), Failure> {
+    match Kind::of(&version.definition) {
+        Kind::Hosted => Ok(()),
+        Kind::Prompt if asked.name("agent_name").is_empty() && request.member("instructions").is_some() => {
+            Err(Failure::invalid("instructions", "Not allowed when agent is specified"))
+        }
+        Kind::Prompt => Ok(()),
+        kind @ (Kind::Workflow | Kind::External | Kind::Voice) => {
+            Err(Failure::not_implemented(format!("Agents of kind '{}' are kept here, but do not run.", kind.name())))
+        }
+    }
+}
+
+/// Begins the turn, in the session that the request comes to.
+async fn begin(asked: &Asked, request: &Request, wanted: &Wanted, bytes: &Bytes) -> Result<Started, Failure> {
+    let mut first_attempt = !is_retried(asked);
+    let mut attempts = 0..ATTEMPTS;
+    loop {
+        let last = attempts.next().is_none();
+        match begin_once(asked, request, wanted, bytes, first_attempt).await {
+            // Somebody else has opened the session a moment ago.
+            Err(Error::Conflict { kind: Conflict::AlreadyExists, .. }) if !last => {}
+            // The client asks again because it did not go well, not because it did not hear how it went.
+            Ok(Ok(Started::Stored(record))) if !first_attempt && !came_out_well(&record) => first_attempt = true,
+            Ok(begun) => return begun,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+async fn begin_once(
+    asked: &Asked,
+    request: &Request,
+    wanted: &Wanted,
+    bytes: &Bytes,
+    first_attempt: bool,
+) -> Result<Result<Started, Failure>, Error> {
+    let prepared = prepare(asked, request, wanted).await;
+    let (sitting, new) = match prepared {
+        Ok(prepared) => prepared,
+        Err(failure) => return Ok(Err(failure)),
+    };
+    let binds = wanted.conversation.is_some() && !matches!(sitting, Sitting::None(_));
+    let place = Place { agent: &wanted.agent, sitting, binds };
+    let key = blake3::hash(bytes).to_hex();
+    let once = RequestOnce { first_attempt, ..once(asked, &key, bytes) };
+    asked.app().turns().begin(&asked.caller, place, new, Some(once)).await.map(Ok)
+}
+
+async fn prepare(
+    asked: &Asked,
+    request: &Request,
+    wanted: &Wanted,
+) -> Result<(Sitting, sederunt_core::turn::NewTurn), Failure> {
+    let Wanted { agent, version, previous, conversation } = wanted;
+    let continued = Continued { previous: previous.as_ref(), conversation: conversation.as_ref() };
+    let is_prompt = Kind::of(&version.definition) == Kind::Prompt;
+    let seated = match is_prompt {
+        true => None,
+        false => Some(seat(asked, agent, version, request, continued).await?),
+    };
+    let input = referred(asked, input::read(request.member("input"))).await?;
+    let head = previous.as_ref().map(|view| view.turn.id);
+    if is_prompt {
+        let head = head.or(conversation.as_ref().and_then(|conversation| conversation.head));
+        answered::check(asked, head, &input).await?;
+    }
+    let strand = conversation.as_ref().map_or(Strand::Own(head), |conversation| Strand::Conversation(conversation.id));
+    let setting = Setting {
+        agent: agent.key.as_str(),
+        version,
+        seated: seated.as_ref(),
+        strand,
+        partition: previous.as_ref().map(|view| view.names.partition().clone()),
+        conversation: conversation.as_ref().map(conversations::name),
+        input,
+    };
+    let new = new_turn(asked, request, setting)?;
+    let sitting = seated.map_or(Sitting::None(version.ordinal), |Seated { sitting, .. }| sitting);
+    Ok((sitting, new))
+}
+
+fn came_out_well(record: &TurnRecord) -> bool {
+    matches!(&record.turn.state, TurnState::Ended { ending } if ending.is_success())
+}
+
+/// Waits for the end. A client that goes away meanwhile cancels the response: nobody reads it any more.
+async fn foreground(asked: &Asked, started: Started, view: View) -> Result<Response, Failure> {
+    let listening = started.read();
+    let record = asked.app().turns().outcome(&started).await?;
+    drop(listening);
+    match &record.turn.state {
+        TurnState::Ended { ending: Ending::Failed { kind, message } } => {
+            let fault = ModelFault { kind: *kind, message: message.clone(), detail: String::new() };
+            Err(Error::Model(fault).into())
+        }
+        TurnState::Ended { ending: Ending::Crashed } => {
+            Err(Error::Model(FaultKind::Unavailable.with("the server stopped meanwhile")).into())
+        }
+        TurnState::Ended { .. } | TurnState::Running => Ok(answer::json(&view.whole(&record))),
+    }
+}
