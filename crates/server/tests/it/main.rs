@@ -3,6 +3,9 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod applications;
+mod azure;
+mod azure_files;
+mod azure_logs;
 mod cli;
 mod clock;
 mod configuration;
@@ -16,9 +19,16 @@ mod durability;
 mod ending;
 mod engine;
 mod engine_cancel;
+mod engine_chains;
+mod engine_conversations;
+mod engine_forms;
+mod engine_journal;
 mod engine_lanes;
 mod engine_once;
+mod engine_passages;
+mod engine_recording;
 mod engine_schedules;
+mod engine_sessions;
 mod engine_tools;
 mod harness;
 mod malformed;
@@ -26,5 +36,6 @@ mod palantir;
 mod safety;
 mod schema;
 mod secrets;
+mod strands;
 mod switches;
 mod world;

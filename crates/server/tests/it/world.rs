@@ -12,13 +12,13 @@ use futures_util::stream::{self, BoxStream};
 use sederunt_core::agent::{Definition, WhenBusy};
 use sederunt_core::app::{App, NewAgent, NoObserver, Ports, RequestOnce, Save, Settings};
 use sederunt_core::caller::{Caller, Grants};
-use sederunt_core::clock::{MovableClock, SystemTimer, Time, Timer};
+use sederunt_core::clock::{Clock as _, ClockSetting, MovableClock, SystemTimer, Time, Timer};
 use sederunt_core::engine::{Outcome, PartReader, Started};
 use sederunt_core::error::{Conflict, Error, FaultKind, ModelFault, Result};
 use sederunt_core::id::{AgentId, ClientId, Ids, SeededChance, SessionId, TenantId, TurnId};
 use sederunt_core::item::{ItemBody, ToolCall, ToolResult};
 use sederunt_core::keyring::Keyring;
-use sederunt_core::model::{Model, ModelEvent, ModelRequest, Models, Stop};
+use sederunt_core::model::{Model, ModelEvent, ModelRequest, Models, Passage, Passed, Stop};
 use sederunt_core::part::{Part, PartBody};
 use sederunt_core::session::{NewSession, Session};
 use sederunt_core::store::{SessionStore as _, TurnRecord, TurnStore as _, Waiting};
@@ -50,7 +50,7 @@ pub struct Ground {
     ids: Ids,
     model: Arc<HandModel>,
     calls: Mutex<Option<mpsc::UnboundedReceiver<Call>>>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Ground {
@@ -66,8 +66,18 @@ impl Ground {
             ids: Ids::new(Arc::new(SeededChance::new(7))),
             model: Arc::new(HandModel { asked }),
             calls: Mutex::new(Some(calls)),
-            _folder: folder,
+            folder,
         })
+    }
+
+    /// Where the database is.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Moves the clock on; it stands still again after that.
+    pub fn advance(&self, by: Duration) {
+        self.clock.set(ClockSetting::Held(self.clock.now().plus(by))).unwrap();
     }
 
     /// What one node is built from.
@@ -425,7 +435,13 @@ struct HandModel {
     asked: mpsc::UnboundedSender<Call>,
 }
 
+#[async_trait]
 impl Model for HandModel {
+    /// Has an echo behind it.
+    async fn pass(&self, passage: Passage) -> Option<Result<Passed, ModelFault>> {
+        (passage.path == "/echo").then(|| Ok(Passed { status: 200, headers: Vec::new(), body: passage.body }))
+    }
+
     fn answer(&self, request: ModelRequest) -> BoxStream<'static, Result<ModelEvent, ModelFault>> {
         let asked = self.asked.clone();
         let begin = async move {

@@ -18,11 +18,15 @@ fn hours_later(hours: i8) -> String {
     start.plus(Duration::from_secs(hours as u64 * 3_600)).to_string()
 }
 
+fn version(definition: Option<Definition>, save: Save) -> NewVersion {
+    NewVersion { definition, save, unless_same: false }
+}
+
 #[tokio::test]
 async fn get_agent_shows_the_latest_published_version_or_the_one_named() {
     let desk = Desk::new().await;
     let agents = desk.house.app().agents();
-    agents.save(&operator(), desk.id, None, Save::Save).await.unwrap();
+    agents.save(&operator(), desk.id, version(None, Save::Save), None).await.unwrap();
     let agent = desk.alice.get(&desk.at("")).await.json(200);
     let expected = json!({
         "rid": desk.agent,
@@ -53,8 +57,8 @@ async fn get_agent_shows_the_latest_published_version_or_the_one_named() {
 async fn versions_are_listed_newest_first_and_paged() {
     let desk = Desk::new().await;
     let agents = desk.house.app().agents();
-    agents.save(&operator(), desk.id, None, Save::Save).await.unwrap();
-    agents.save(&operator(), desk.id, Some(Definition::default()), Save::Publish).await.unwrap();
+    agents.save(&operator(), desk.id, version(None, Save::Save), None).await.unwrap();
+    agents.save(&operator(), desk.id, version(Some(Definition::default()), Save::Publish), None).await.unwrap();
     let page = desk.alice.get(&desk.at("/agentVersions?pageSize=2")).await.json(200);
     let version = |major: u32, minor: u32| json!({"string": format!("{major}.{minor}"), "version": {"major": major, "minor": minor}});
     assert_eq!(page["data"], json!([version(2, 0), version(1, 1)]));
@@ -92,8 +96,7 @@ async fn a_session_stays_with_the_version_it_began_with() {
     let desk = Desk::new().await;
     let session = desk.session().await;
     let definition = Some(Definition { name: "Other".into(), ..Definition::default() });
-    let saved = NewVersion { definition, save: Save::Publish, unless_same: false };
-    desk.house.app().agents().save(&operator(), desk.id, saved, None).await.unwrap();
+    desk.house.app().agents().save(&operator(), desk.id, version(definition, Save::Publish), None).await.unwrap();
     let shown = desk.alice.get(&desk.at(&format!("/sessions/{session}"))).await.json(200);
     assert_eq!(shown["agentVersion"], "1.0");
     let parameters = json!({"site": {"type": "string", "value": "West"}});
