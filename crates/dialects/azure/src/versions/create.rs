@@ -28,11 +28,14 @@ pub(crate) async fn create(mut asked: Asked) -> Answer {
         Err(failure) => return Err(failure),
     };
     // A request that made the agent with a draft may come a second time: then it is that draft, not a second one.
-    let repeated = |agent: &Agent| given.draft && agent.ordinal == 1 && asked.once(&body).is_some();
+    let repeated = |agent: &Agent| {
+        given.draft && agent.ordinal == 1 && agents::new_name(name).is_ok() && asked.once(&body).is_some()
+    };
     if agent.as_ref().is_none_or(repeated) {
         match agents::make(&asked, name, given.clone(), &object, asked.once(&body)).await {
             Err(Failure { source: Some(Error::Conflict { kind: Conflict::AlreadyExists, .. }), .. }) => {}
-            Err(_) if agent.is_some() => {}
+            // Who may write this agent only may still add to it.
+            Err(Failure { source: Some(Error::Forbidden { .. }), .. }) if agent.is_some() => {}
             Err(failure) => return Err(failure),
             Ok((agent, version)) => return Ok(answer::json(&view::version(&agent, &version))),
         }
