@@ -12,6 +12,9 @@ use crate::store::{Keyed, RequestKey, TurnRecord};
 /// The most kept turns read at once when a whole record is wanted.
 const RECORD_BATCH: u32 = 500;
 
+/// How often a session is put to rest in which new turns have begun meanwhile.
+const RESTS: usize = 4;
+
 /// The operations on sessions.
 #[derive(Clone, Copy, Debug)]
 pub struct Sessions<'a>(pub(super) &'a App);
@@ -241,11 +244,20 @@ impl Sessions<'_> {
         self.0.store().touch_session(&caller.tenant, session.id, self.0.now()).await
     }
 
-    /// Puts a session to rest until it is used again. `Conflict(Busy)` while turns run in it.
+    /// Puts a session to rest until it is used again. Turns that run in it are cancelled. `Conflict(Busy)` if new ones keep
+    /// coming.
     pub async fn rest(&self, caller: &Caller, agent: AgentId, session: SessionId) -> Result<Session> {
         self.find(caller, agent, session).await?;
         caller.may_on(Action::ManageSessions, agent)?;
-        self.0.store().rest_session(&caller.tenant, session, self.0.now()).await
+        for _ in 0..RESTS {
+            match self.0.store().rest_session(&caller.tenant, session, self.0.now()).await {
+                Err(Error::Conflict { kind: Conflict::Busy, .. }) => {
+                    self.0.engine().interrupt(|turn| turn.session == Some(session)).await;
+                }
+                done => return done,
+            }
+        }
+        Err(Error::conflict(Conflict::Busy, session))
     }
 
     /// Sessions of every user by time of creation: for those who administer.

@@ -120,6 +120,18 @@ impl Engine {
         }
     }
 
+    /// Cancels turns and waits for their ends, each no longer than a store is waited for.
+    pub(crate) async fn interrupt(&self, which: impl Fn(&Turn) -> bool) {
+        self.all_accepted().await;
+        let running: Vec<_> = self.live().values().filter(|live| which(&live.turn)).cloned().collect();
+        for live in &running {
+            live.interrupt(crate::turn::Ending::Cancelled);
+        }
+        for live in &running {
+            live.closed().await;
+        }
+    }
+
     /// Waits until every turn that is stored by now is among those that run here.
     async fn all_accepted(&self) {
         drop(self.0.accepting.write().await);
