@@ -152,7 +152,7 @@ async fn paths_that_name_nothing_in_the_home_are_refused() {
 
 #[tokio::test]
 async fn a_file_that_is_too_large_is_413_and_leaves_what_was_there() {
-    let drawer = Drawer::of(Desk::of(House::new().held().set("azure.file_size", "1000")).await).await;
+    let drawer = Drawer::of(Desk::of(House::new().held().set("azure.file_size", "1000B")).await).await;
     drawer.put("a", vec![1; 1000]).await.expect(201);
     refused(&drawer.put("a", vec![2; 1001]).await, 413, "file_size_exceeded");
     // One that does not say how large it is.
@@ -163,7 +163,7 @@ async fn a_file_that_is_too_large_is_413_and_leaves_what_was_there() {
 
 #[tokio::test]
 async fn a_session_takes_no_more_files_than_it_may() {
-    let plan = House::new().held().set("limits.session_files", "2").set("limits.session_files_size", "10");
+    let plan = House::new().held().set("limits.session_files", "2").set("limits.session_files_size", "10B");
     let drawer = Drawer::of(Desk::of(plan).await).await;
     drawer.put("a", "123456").await.expect(201);
     refused(&drawer.put("b", "12345").await, 400, "file_size_exceeded");

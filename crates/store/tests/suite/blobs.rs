@@ -425,7 +425,7 @@ impl Trap {
         _ = folder.stat(home, &path).await;
         _ = folder.put(home, &path, once("planted"), WIDE, at(0)).await;
         _ = folder.make_folder(home, &path, WIDE, at(0)).await;
-        _ = folder.remove(home, &path, self.tried.load(Ordering::Relaxed) % 2 == 0, at(0)).await;
+        _ = folder.remove(home, &path, self.tried.load(Ordering::Relaxed).is_multiple_of(2), at(0)).await;
     }
 
     fn is_whole(&self) -> bool {
@@ -478,7 +478,7 @@ fn ten_thousand_hostile_paths_never_leave_the_home() {
     let mut runner = proptest::test_runner::TestRunner::new(config);
     let run = runner.run(&hostile(), |path| {
         runtime.block_on(trap.try_all(&path));
-        if trap.tried.fetch_add(1, Ordering::Relaxed) % 100 == 0 {
+        if trap.tried.fetch_add(1, Ordering::Relaxed).is_multiple_of(100) {
             prop_assert!(trap.is_whole(), "{path:?}");
             runtime.block_on(trap.plant());
         }
