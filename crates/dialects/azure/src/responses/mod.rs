@@ -68,7 +68,7 @@ struct Named {
 /// vendor's container runtime (`azure-ai-agentserver-responses` 2.3.0).
 async fn named(asked: &Asked) -> Result<Named, Failure> {
     let id = asked.name("response_id");
-    if ids::read(id) == ids::Read::Malformed {
+    if !request::is_response_id(id) {
         return Err(malformed(format!("responseId{{{id}}}")));
     }
     let named = find(asked, id).await?;

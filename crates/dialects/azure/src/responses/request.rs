@@ -78,12 +78,8 @@ impl Request {
         if let Some(Value::Object(metadata)) = self.member("metadata") {
             check_metadata(metadata)?;
         }
-        if let Some(id) = &self.previous_response {
-            let is_response = !matches!(ids::read(id), ids::Read::Malformed)
-                && id.split_once('_').is_some_and(|(prefix, _)| prefix == ids::RESPONSE);
-            if !is_response {
-                return Err(malformed("previous_response_id"));
-            }
+        if self.previous_response.as_deref().is_some_and(|id| !is_response_id(id)) {
+            return Err(malformed("previous_response_id"));
         }
         if self.previous_response.is_some() && self.conversation.is_some() {
             let message = "Mutually exclusive parameters: Ensure you are only providing one of: \
@@ -97,6 +93,12 @@ impl Request {
     pub fn member(&self, name: &str) -> Option<&Value> {
         self.body.get(name).filter(|value| !value.is_null())
     }
+}
+
+/// Whether a text has the form of a response's identifier.
+pub(crate) fn is_response_id(id: &str) -> bool {
+    let has_prefix = id.split_once('_').is_some_and(|(prefix, _)| prefix == ids::RESPONSE);
+    has_prefix && ids::read(id) != ids::Read::Malformed
 }
 
 /// 400 for what is no identifier at all.
