@@ -4,10 +4,14 @@
 
 mod agents;
 mod blobs;
+mod chains;
+mod conversations;
 mod identity;
 mod open;
 mod queues;
+mod rests;
 mod sessions;
+mod slices;
 mod turns;
 mod upkeep;
 mod walks;

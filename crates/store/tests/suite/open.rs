@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use sederunt_core::error::Error;
 use sederunt_core::store::SystemStore as _;
+use sederunt_core::turn::Recording;
 use sederunt_store::{OpenError, Options, SqlStore, Sqlite};
 
-use crate::world::{World, at};
+use crate::world::{World, at, newest, text};
 
 fn open(path: &Path) -> Result<SqlStore, OpenError> {
     Sqlite::open(path, Options::default())
@@ -164,4 +165,55 @@ async fn nobody_else_can_read_what_is_kept() {
             assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0, "{name:?}");
         }
     }
+}
+
+/// A data directory as the first release left it: with one agent, one session, and one kept turn in it.
+fn of_the_first_release(path: &Path) {
+    let database = rusqlite::Connection::open(path.join("sederunt.db")).unwrap();
+    database.execute_batch(include_str!("../../migrations/0001_first.sql")).unwrap();
+    let [agent, session, turn, item] = OLD;
+    let rows = format!(
+        r#"pragma application_id = {};
+        create table migrations (number bigint not null primary key, name text not null);
+        insert into migrations values (1, 'first');
+        insert into agents values ('acme', '{agent}', 'helper', 1, 5, 5, 1, 1, 1, 1, '{{}}', null);
+        insert into agent_versions values ('acme', '{agent}', 1, 1, 0, 1, 0, 5, '{{"name":"helper"}}');
+        insert into counts values ('acme', '{agent}', 0, 1);
+        insert into heads values ('acme', 'alice', 0, 2, 0);
+        insert into sessions values ('acme', '{session}', 'desk', '{agent}', 1, 'alice', 'personal', null, 'hi', '{{}}', 1,
+            null, 6, 7, 7, null, null, 0, 1, 1, 1, '{turn}', '{{}}', 2, null);
+        insert into turns values ('acme', '{turn}', '{session}', null, '{agent}', 1, 'alice', 'personal', null, 1,
+            'message', 'session:{session}', 'done', '{{"how":"done"}}', 1, 'mine', null, 'discard', 'finish', '{{}}', null,
+            6, 7, '{{}}', 1, 1, 0);
+        insert into items values ('acme', '{turn}', 0, '{item}', '{session}', 6,
+            '{{"type":"user_message","text":"the \"extra\": one"}}');"#,
+        0x5344_5254
+    );
+    database.execute_batch(&rows).unwrap();
+}
+
+const OLD: [&str; 4] = [
+    "018bcfe5-6800-7000-8000-000000000001",
+    "018bcfe5-6800-7000-8000-000000000002",
+    "018bcfe5-6800-7000-8000-000000000003",
+    "018bcfe5-6800-7000-8000-000000000004",
+];
+
+#[tokio::test]
+async fn what_the_first_release_wrote_is_read_and_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    of_the_first_release(directory.path());
+    let world = World::sqlite().with(open(directory.path()).unwrap());
+    let id = OLD[1].parse().unwrap();
+    let session = world.store.session(&world.tenant, id).await.unwrap().unwrap();
+    assert_eq!((session.retention, session.idle_after, session.asleep), (None, None, false));
+    let records = world.store.turns(&world.tenant, id, 0, 9).await.unwrap();
+    let turn = &records[0].turn;
+    assert_eq!((turn.inputs, turn.place, turn.recording), (1, None, Recording::Items));
+    assert_eq!(text(&records[0].items[0]), r#"the "extra": one"#);
+    assert!(records[0].items[0].extra.is_empty());
+    let next = world.talk(&session, "on", at(1)).await;
+    assert_eq!((next.parent, next.number), (Some(turn.id), Some(2)));
+    let listed = world.store.sessions_by_created(&world.everything(), false, &newest(None, 9), at(2)).await.unwrap();
+    assert_eq!(listed.items.iter().map(|session| session.id).collect::<Vec<_>>(), [id]);
 }

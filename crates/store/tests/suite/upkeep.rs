@@ -3,31 +3,12 @@
 use sederunt_core::caller::Grants;
 use sederunt_core::error::Conflict;
 use sederunt_core::identity::{Credential, CredentialId, CredentialKind};
-use sederunt_core::store::{Accept, Swept};
+use sederunt_core::store::Accept;
 use sederunt_core::turn::Parent;
 
-use crate::world::{HOUR, World, at, conflict, each};
+use crate::world::{HOUR, at, conflict, each};
 
 const DAY: i64 = 24 * 3600;
-
-/// Sweeps until there is nothing left to do; what was done in all.
-async fn sweep(world: &World, now: i64) -> Swept {
-    let mut sum = Swept::default();
-    loop {
-        let swept = world.store.sweep(at(now), at(now), HOUR, 3).await.unwrap();
-        if swept == Swept::default() {
-            return sum;
-        }
-        sum.expired += swept.expired;
-        sum.reaped += swept.reaped;
-    }
-}
-
-/// How many rows a table has, seen from outside.
-fn rows(world: &World, table: &str) -> i64 {
-    let database = rusqlite::Connection::open(world.directory.path().join("sederunt.db")).unwrap();
-    database.query_row(&format!("select count(*) from {table}"), [], |row| row.get(0)).unwrap()
-}
 
 #[tokio::test]
 async fn what_has_expired_is_hidden_then_removed() {
@@ -39,11 +20,11 @@ async fn what_has_expired_is_hidden_then_removed() {
         }
         let alive = world.mortal_session(&agent, at(0)).await;
         world.talk(&alive, "hi", at(1800)).await;
-        assert_eq!(sweep(world, 3700).await.expired, 8);
-        assert_eq!((rows(world, "sessions"), rows(world, "turns"), rows(world, "items")), (1, 1, 2));
+        assert_eq!(world.sweep(at(3700)).await.expired, 8);
+        assert_eq!((world.rows("sessions"), world.rows("turns"), world.rows("items")), (1, 1, 2));
         assert!(world.read(&alive).await.is_some());
-        assert_eq!(sweep(world, 5500).await.expired, 1);
-        assert_eq!(rows(world, "sessions"), 0);
+        assert_eq!(world.sweep(at(5500)).await.expired, 1);
+        assert_eq!(world.rows("sessions"), 0);
         assert_eq!(world.store.count_sessions(&world.tenant, agent.id, at(5500)).await.unwrap(), 0);
     })
     .await;
@@ -58,9 +39,9 @@ async fn a_deleted_agent_is_removed_with_all_that_was_its() {
             world.talk(&session, "hi", at(1)).await;
         }
         world.store.delete_agent(&world.tenant, agent.id, true, at(2)).await.unwrap();
-        sweep(world, 3).await;
+        world.sweep(at(3)).await;
         for table in ["agents", "agent_versions", "counts", "sessions", "turns", "items"] {
-            assert_eq!(rows(world, table), 0, "{table}");
+            assert_eq!(world.rows(table), 0, "{table}");
         }
         world.store.insert_agent(&agent, &world.version_of(&agent, 1, (1, 0)), None).await.unwrap();
     })
@@ -77,12 +58,12 @@ async fn a_turn_that_another_line_goes_through_stays_until_that_line_goes() {
         world.store.accept_turn(&fork).await.unwrap();
         world.store.finish_turn(&world.finish(&fork, "ok", at(3))).await.unwrap();
         world.store.delete_session(&world.tenant, one.id, at(4), None).await.unwrap();
-        sweep(world, 5).await;
+        world.sweep(at(5)).await;
         assert_eq!(world.store.turn(&world.tenant, root.id).await.unwrap(), None);
         assert_eq!(world.store.line(&world.tenant, fork.turn.id, 9).await.unwrap().len(), 2);
         world.store.delete_session(&world.tenant, two.id, at(6), None).await.unwrap();
-        sweep(world, 7).await;
-        assert_eq!((rows(world, "turns"), rows(world, "sessions")), (0, 0));
+        world.sweep(at(7)).await;
+        assert_eq!((world.rows("turns"), world.rows("sessions")), (0, 0));
     })
     .await;
 }

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use sederunt_core::agent::{Agent, AgentVersion, Definition, Label, Opaque};
 use sederunt_core::clock::Time;
+use sederunt_core::conversation::Conversation;
 use sederunt_core::error::{Conflict, Error, Kind};
-use sederunt_core::id::{AgentId, ClientId, ItemId, Key, NodeId, SessionId, TenantId, TurnId};
+use sederunt_core::id::{AgentId, ClientId, ConversationId, ItemId, Key, NodeId, SessionId, TenantId, TurnId};
 use sederunt_core::item::{Item, ItemBody};
 use sederunt_core::page::{Order, Slice};
 use sederunt_core::part::{Part, PartBody};
 use sederunt_core::session::{Owner, Session, SessionFilter};
-use sederunt_core::store::{Accept, Fence, Finish, Keyed, RequestKey, Store};
+use sederunt_core::store::{Accept, Fence, Finish, Keyed, RequestKey, Store, Swept};
 use sederunt_core::turn::{Ending, Lane, OnDisconnect, OnFailure, Parent, Recording, Turn, TurnKind, TurnState};
 use sederunt_store::{Durability, Options, SqlStore, Sqlite};
 use uuid::Uuid;
@@ -216,6 +217,91 @@ impl World {
         }
     }
 
+    /// A turn of an agent in no session, in a lane of its own, after `parent` or at the beginning of a line.
+    pub fn alone(&self, agent: &Agent, parent: Option<TurnId>, text: &str, now: Time) -> Accept {
+        let mut accept = self.accept(&self.new_session(agent, now), text, now);
+        accept.turn.session = None;
+        accept.turn.lane = Lane::turn(accept.turn.id);
+        accept.fence.lane = accept.turn.lane.clone();
+        accept.input[0].session = None;
+        accept.parent = parent.map_or(Parent::Root, Parent::Turn);
+        accept
+    }
+
+    /// A turn of a conversation: in a session, or of `agent` alone.
+    pub fn say(&self, to: &Conversation, agent: &Agent, session: Option<&Session>, now: Time) -> Accept {
+        let mut accept = match session {
+            Some(session) => self.accept(session, "hi", now),
+            None => self.alone(agent, None, "hi", now),
+        };
+        accept.turn.conversation = Some(to.id);
+        accept.turn.lane = Lane::conversation(to.id);
+        accept.fence.lane = accept.turn.lane.clone();
+        accept.parent = Parent::ConversationHead;
+        accept
+    }
+
+    pub fn new_conversation(&self, now: Time) -> Conversation {
+        Conversation {
+            tenant: self.tenant.clone(),
+            id: ConversationId(self.uuid()),
+            key: None,
+            owner: "alice".into(),
+            client: ClientId::personal(),
+            agent: None,
+            session: None,
+            head: None,
+            turns: 0,
+            metadata: Default::default(),
+            created: now,
+        }
+    }
+
+    pub async fn conversation(&self, now: Time) -> Conversation {
+        let conversation = self.new_conversation(now);
+        let added = self.store.insert_conversation(&conversation, None).await.unwrap();
+        assert_eq!(added, Keyed::Applied(()));
+        conversation
+    }
+
+    /// The conversation as it stands.
+    pub async fn read_conversation(&self, conversation: &Conversation) -> Option<Conversation> {
+        self.store.conversation(&self.tenant, conversation.id).await.unwrap()
+    }
+
+    /// Accepts and keeps this turn.
+    pub async fn run(&self, accept: &Accept, now: Time) -> Turn {
+        self.store.accept_turn(accept).await.unwrap();
+        self.store.finish_turn(&self.finish(accept, "fine", now)).await.unwrap()
+    }
+
+    /// The texts of a conversation's items, oldest first.
+    pub async fn texts(&self, conversation: &Conversation) -> Vec<String> {
+        let slice = Slice { order: Order::OldestFirst, after: None, before: None, limit: 99 };
+        let items = self.store.conversation_items(&self.tenant, conversation.id, &slice).await.unwrap();
+        items.items.into_iter().map(|(_, item)| text(&item)).collect()
+    }
+
+    /// How many rows a table has, seen from outside.
+    pub fn rows(&self, table: &str) -> i64 {
+        let database = rusqlite::Connection::open(self.directory.path().join("sederunt.db")).unwrap();
+        database.query_row(&format!("select count(*) from {table}"), [], |row| row.get(0)).unwrap()
+    }
+
+    /// Sweeps until there is nothing left to do; what was done in all.
+    pub async fn sweep(&self, now: Time) -> Swept {
+        let mut sum = Swept::default();
+        loop {
+            let swept = self.store.sweep(now, now, HOUR, 3).await.unwrap();
+            if swept == Swept::default() {
+                return sum;
+            }
+            sum.expired += swept.expired;
+            sum.reaped += swept.reaped;
+            sum.sessions.extend(swept.sessions);
+        }
+    }
+
     /// The end of an accepted turn: kept, with one message as output.
     pub fn finish(&self, accept: &Accept, text: &str, now: Time) -> Finish {
         let turn = &accept.turn;
@@ -238,12 +324,19 @@ impl World {
     /// Accepts and keeps a turn.
     pub async fn talk(&self, session: &Session, text: &str, now: Time) -> Turn {
         let accept = self.accept(session, text, now);
-        self.store.accept_turn(&accept).await.unwrap();
-        self.store.finish_turn(&self.finish(&accept, "fine", now)).await.unwrap()
+        self.run(&accept, now).await
     }
 
     pub fn request(&self, key: &str, body: &str) -> RequestKey {
         RequestKey { scope: "scope".into(), key: key.into(), body: body.into(), at: at(0), first_attempt: false }
+    }
+}
+
+/// The text of a message.
+pub fn text(item: &Item) -> String {
+    match &item.body {
+        ItemBody::UserMessage { text } | ItemBody::AgentMessage { text } => text.clone(),
+        other => panic!("not a message: {other:?}"),
     }
 }
 
