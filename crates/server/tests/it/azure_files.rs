@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::azure::{Desk, at, session_at, sessions_of};
 use crate::harness::{House, Persona, Reply};
+use crate::process::Process;
 
 /// Alice at a session of hers.
 struct Drawer {
@@ -269,4 +270,28 @@ async fn the_command_line_s_own_calls_are_answered() {
     let stat = drawer.list("/stat").await.json(200);
     assert_eq!((&stat["name"], &stat["is_directory"]), (&json!("."), &json!(true)));
     refused(&drawer.list("/stat?path=nothing").await, 404, "not_found");
+}
+
+#[tokio::test]
+async fn fifty_megabytes_go_up_and_down_without_being_held_in_memory() {
+    const SIZE: usize = 50 << 20;
+    const PIECE: usize = 64 << 10;
+    let server = Process::start(&[]);
+    let sessions = at("/agents/echo/endpoint/sessions");
+    let made =
+        Reply::of(server.request(Method::POST, &sessions).json(&json!({"agent_session_id": "large-files"}))).await;
+    made.expect(201);
+    let path = at("/agents/echo/endpoint/sessions/large-files/files/content?path=large");
+    let before = server.peak();
+    let pieces = (0..SIZE / PIECE).map(|number| Ok::<_, std::io::Error>(Bytes::from(vec![number as u8; PIECE])));
+    let written = Reply::of(server.request(Method::PUT, &path).body(Body::wrap_stream(stream::iter(pieces)))).await;
+    assert_eq!(written.json(201)["bytes_written"], SIZE);
+    let mut read = 0;
+    let mut got = server.request(Method::GET, &path).send().await.unwrap();
+    while let Some(chunk) = got.chunk().await.unwrap() {
+        read += chunk.len();
+    }
+    assert_eq!(read, SIZE);
+    let grown = server.peak() - before;
+    assert!(grown < 8 << 20, "the process grew by {} KiB", grown >> 10);
 }

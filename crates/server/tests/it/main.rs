@@ -33,6 +33,7 @@ mod engine_tools;
 mod harness;
 mod malformed;
 mod palantir;
+mod process;
 mod safety;
 mod schema;
 mod secrets;

@@ -7,20 +7,17 @@ mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use http::Method;
-use sederunt_server::ready::Ready;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use self::requests::{Parts, Sent, malformed};
 use crate::dice::Dice;
-use crate::harness::{Reply, plain_client};
+use crate::process::Process;
 
 const REQUESTS: u64 = 2_000;
 
@@ -66,75 +63,10 @@ pub enum Shape {
     OAuth,
 }
 
-/// `sederunt dev` in a process of its own, which ends with this.
-struct Server {
-    process: Child,
-    ready: Ready,
-    folder: tempfile::TempDir,
-}
-
-impl Server {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let log = std::fs::File::create(folder.path().join("log")).unwrap();
-        let file = folder.path().join("ready.json");
-        let mut process = Command::new(env!("CARGO_BIN_EXE_sederunt"))
-            .args(["dev", "--http", "127.0.0.1:0", "--https", "off", "--ready-file", file.to_str().unwrap()])
-            .args(["--data", folder.path().join("data").to_str().unwrap()])
-            .env("SEDERUNT_HTTP_HEAD_TIME", TIME)
-            .env("SEDERUNT_HTTP_BODY_TIME", TIME)
-            .env("SEDERUNT_HTTP_BODY_SIZE", format!("{}KiB", BODY >> 10))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let began = Instant::now();
-        let ready = loop {
-            // It is there whole or not at all.
-            if let Ok(ready) = std::fs::read(&file) {
-                break serde_json::from_slice(&ready).unwrap();
-            }
-            let alive = process.try_wait().unwrap().is_none();
-            assert!(
-                alive && began.elapsed() < 2 * LIMIT,
-                "{}",
-                std::fs::read_to_string(folder.path().join("log")).unwrap()
-            );
-            std::thread::yield_now();
-        };
-        Self { process, ready, folder }
-    }
-
-    async fn ask(&self, method: Method, path: &str, body: Value) -> Value {
-        let url = format!("{}{path}", self.ready.http.as_deref().unwrap());
-        let request = plain_client().request(method, url).bearer_auth(&self.ready.users[0].token);
-        Reply::of(request.json(&body)).await.json(200)
-    }
-
-    /// How much memory it holds, in bytes.
-    fn resident(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap() << 10
-    }
-
-    fn log(&self) -> String {
-        let log: PathBuf = self.folder.path().join("log");
-        String::from_utf8_lossy(&std::fs::read(log).unwrap()).into_owned()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        _ = self.process.kill();
-        _ = self.process.wait();
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_thousand_malformed_requests_are_each_answered_as_they_must_and_leave_nothing_behind() {
-    let server = Server::start();
+    let body_size = format!("{}KiB", BODY >> 10);
+    let server = Process::start(&[("HTTP_HEAD_TIME", TIME), ("HTTP_BODY_TIME", TIME), ("HTTP_BODY_SIZE", &body_size)]);
     let at: SocketAddr = server.ready.http.as_deref().unwrap().trim_start_matches("http://").parse().unwrap();
     let agent = server.ready.agents.iter().find(|agent| agent.key == "echo").unwrap().rid.clone();
     let sessions = format!("/api/v2/aipAgents/agents/{agent}/sessions");
