@@ -35,6 +35,7 @@ create unique index turns_by_place on turns (tenant, conversation, place) where 
 create index turns_by_conversation on turns (tenant, conversation, created, id) where conversation is not null;
 create index turns_by_owner on turns (tenant, owner, agent, created, id) where deleted is null and kind <> 'import';
 create index turns_by_agent on turns (tenant, agent, created, id) where deleted is null and kind <> 'import';
+create index turns_deleted on turns (deleted) where deleted is not null and session is null and conversation is null;
 
 -- Where what was deleted stood in lists by time of creation: the last session of each key, and conversations, whose
 -- `agent` is empty and whose `key` is the id.

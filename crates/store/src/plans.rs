@@ -52,6 +52,7 @@ fn every_list_reads_its_index_in_order() {
         ("turns_by_created", reaping::TURNS_OF_SESSION),
         ("conversations_hidden", reaping::CONVERSATIONS),
         ("turns_by_conversation", reaping::TURNS_OF_CONVERSATION),
+        ("turns_deleted", reaping::DELETED_TURNS),
         ("gone_by_time", system::OLD_PLACES),
         ("moved_by_time", system::LEFT),
         ("request_keys_by_time", system::OLD_REQUESTS),

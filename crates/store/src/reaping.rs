@@ -60,6 +60,11 @@ pub(crate) const EMPTY_DELETED: &str = "delete from items where tenant = $1 and 
 pub(crate) const REMOVE_CONVERSATION: &str =
     "delete from conversations where tenant = $1 and id = $2 and deleted is not null";
 
+/// Rows of deleted turns that stood alone, once their places in lists are no longer remembered and no turn follows them.
+pub(crate) const DELETED_TURNS: &str = "delete from turns where (tenant, id) in (select t.tenant, t.id from turns t \
+     where t.deleted < $1 and t.deleted is not null and t.session is null and t.conversation is null and not exists \
+     (select 1 from turns c where c.tenant = t.tenant and c.parent = t.id and c.elsewhere = 1) limit $2) returning 1";
+
 pub(crate) const REMOVE_MASKS: &str = "delete from item_masks where tenant = $1 \
      and item in (select id from items where tenant = $1 and turn = $2)";
 const REMOVE_ITEMS: &str = "delete from items where tenant = $1 and turn = $2";

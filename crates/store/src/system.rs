@@ -11,6 +11,7 @@ use sederunt_core::store::{Swept, SystemStore};
 
 use crate::SqlStore;
 use crate::driver::{Step, params};
+use crate::reaping::DELETED_TURNS;
 use crate::rows::{Columns, nanos};
 
 /// How long a request's key, and a credential whose time is over, is remembered.
@@ -44,8 +45,14 @@ impl SystemStore for SqlStore {
         reaped += self.remove_conversations(limit).await?;
         reaped += self.trim_moved(before(now, window), limit).await?;
         let old = |sql, age| Step::any(sql, params![before(wall, age), limit]);
-        let places = Step::any(OLD_PLACES, params![before(now, window), limit]);
-        let steps = vec![old(OLD_REQUESTS, DAY), old(OLD_CREDENTIALS, DAY), old(FORSAKEN_INPUT, FORSAKEN), places];
+        let past = |sql| Step::any(sql, params![before(now, window), limit]);
+        let steps = vec![
+            old(OLD_REQUESTS, DAY),
+            old(OLD_CREDENTIALS, DAY),
+            old(FORSAKEN_INPUT, FORSAKEN),
+            past(OLD_PLACES),
+            past(DELETED_TURNS),
+        ];
         reaped += self.run(steps).await?.iter().map(|rows| rows.len() as u64).sum::<u64>();
         Ok(Swept { expired, alive, reaped, sessions })
     }

@@ -7,7 +7,7 @@ use sederunt_core::session::Owner;
 use sederunt_core::store::{Accept, Finish, Keyed, RequestKey};
 use sederunt_core::turn::{Ending, Recording, Turn, TurnFilter, TurnKind};
 
-use crate::world::{World, at, conflict, each, missing, newest, owner, parts};
+use crate::world::{HOUR, World, at, conflict, each, missing, newest, owner, parts};
 
 fn everything(world: &World) -> TurnFilter {
     let tenant = world.tenant.clone();
@@ -118,6 +118,34 @@ async fn what_a_deleted_turn_said_stays_in_its_conversation_as_long_as_that() {
         world.store.delete_conversation(&world.tenant, talk.id, at(8)).await.unwrap();
         world.sweep(at(9)).await;
         assert_eq!(line(world, second.id).await, [(first.id, 0), (second.id, 2)]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_row_of_a_deleted_turn_goes_once_nothing_follows_it_and_its_place_is_forgotten() {
+    each(async |world| {
+        let agent = world.agent("helper").await;
+        let talk = world.conversation(at(0)).await;
+        let said = world.run(&world.say(&talk, &agent, None, at(1)), at(1)).await;
+        let middle = world.run(&world.alone(&agent, Some(said.id), "two", at(2)), at(2)).await;
+        let leaf = world.run(&world.alone(&agent, Some(middle.id), "three", at(3)), at(3)).await;
+        world.store.delete_conversation(&world.tenant, talk.id, at(4)).await.unwrap();
+        world.store.delete_turn(&world.tenant, middle.id, at(4)).await.unwrap();
+        world.sweep(at(5).plus(HOUR)).await;
+        assert_eq!(world.store.turn(&world.tenant, said.id).await.unwrap(), None);
+        assert_eq!(line(world, leaf.id).await, [(said.id, 2), (middle.id, 0), (leaf.id, 2)]);
+
+        let later = at(10).plus(HOUR);
+        world.store.delete_turn(&world.tenant, leaf.id, later).await.unwrap();
+        world.sweep(later.plus(HOUR)).await;
+        let place = async || world.store.turn_place(&world.tenant, leaf.id).await.unwrap();
+        assert_eq!(place().await, Some((leaf.created, leaf.id)));
+        let forgotten = later.plus(HOUR).plus(HOUR);
+        world.sweep(forgotten).await;
+        assert_eq!(place().await, None);
+        world.sweep(forgotten).await;
+        assert_eq!(["turns", "items", "conversations"].map(|table| world.rows(table)), [0, 0, 0]);
     })
     .await;
 }

@@ -117,6 +117,13 @@ async fn a_turn_opens_the_session_that_the_conversation_runs_in() {
         taken.key = session.key.clone();
         let taken = Accept { opens: Some(taken.clone()), ..world.accept(&taken, "hi", at(3)) };
         assert_eq!(conflict(world.store.accept_turn(&taken).await), Conflict::AlreadyExists);
+        let mortal = world.mortal_session(&agent, at(3)).await;
+        let mut heir = world.new_session(&agent, at(9999));
+        heir.key = mortal.key.clone();
+        let heir = Accept { opens: Some(heir.clone()), ..world.accept(&heir, "hi", at(9999)) };
+        world.store.accept_turn(&heir).await.unwrap();
+        assert_eq!(world.read(&mortal).await, None, "what has expired does not hold its key");
+        world.store.delete_session(&world.tenant, heir.turn.session.unwrap(), at(9999), None).await.unwrap();
         let page = world.store.walk_sessions(&world.everything(), None, None, at(3), 9).await.unwrap();
         assert_eq!(page.items.iter().map(|session| session.id).collect::<Vec<_>>(), [session.id]);
     })
