@@ -130,6 +130,11 @@ impl UserId {
         self.0.split(Self::BEHIND).next().unwrap_or(&self.0)
     }
 
+    /// Whether this is an end user behind another user.
+    pub fn is_end_user(&self) -> bool {
+        self.0.contains(Self::BEHIND)
+    }
+
     /// Whether this is an end user behind `user`.
     pub fn is_behind(&self, user: &Self) -> bool {
         self.0.strip_prefix(&user.0).is_some_and(|rest| rest.starts_with(Self::BEHIND))

@@ -105,8 +105,9 @@ impl Sessions<'_> {
             client: caller.client.clone(),
             title: new.title,
             auto_title: None,
+            description: new.description,
             metadata: new.metadata,
-            enabled: true,
+            enabled: new.enabled,
             ttl,
             created: now,
             updated: now,
@@ -120,6 +121,7 @@ impl Sessions<'_> {
             turns: 0,
             items: 0,
             last_turn: None,
+            context: None,
             extra: new.extra,
         })
     }
@@ -225,13 +227,14 @@ impl Sessions<'_> {
         }
     }
 
-    /// Whether the agent's session of this key lives, and is one that the caller may talk in. Its end users may talk in
-    /// each other's sessions, if they know their names.
+    /// Whether the agent's session of this key lives, and is one that the caller may talk in. End users behind one user may
+    /// talk in each other's sessions, if they know their names.
     pub async fn seat(&self, caller: &Caller, agent: AgentId, key: &Key) -> Result<Seat> {
         let found = self.0.store().session_by_key(&caller.tenant, agent, key).await?;
         Ok(match found {
             Some(session) if !session.is_live(self.0.now()) => Seat::Expired,
-            Some(session) if session.owner.base() == caller.user.base() || caller.sees(&session.owner, Some(agent)) => {
+            Some(session) if caller.sees(&session.owner, Some(agent)) => Seat::Open(Box::new(session)),
+            Some(session) if caller.user.is_end_user() && session.owner.base() == caller.user.base() => {
                 Seat::Open(Box::new(session))
             }
             Some(_) => Seat::Foreign,

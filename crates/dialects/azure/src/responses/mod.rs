@@ -35,6 +35,7 @@ pub(crate) use seat::SESSION_HEADER;
 use axum::response::Response;
 use http::{HeaderName, HeaderValue};
 use sederunt_core::app::{Found, RequestOnce};
+use sederunt_core::caller::Caller;
 use sederunt_core::error::Error;
 use sederunt_core::id::TurnId;
 use sederunt_core::turn::{Recording, Turn, TurnState};
@@ -82,11 +83,32 @@ async fn named(asked: &Asked) -> Result<Named, Failure> {
 async fn find(asked: &Asked, id: &str) -> Result<Named, Failure> {
     let name = ids::named(ids::RESPONSE, id).filter(|name| name.position == 0).ok_or_else(|| missing(id))?;
     let found = match asked.app().turns().get(&asked.caller, TurnId(name.uuid)).await {
+        Err(Error::NotFound { .. }) if is_an_end_users(asked, TurnId(name.uuid)).await? => {
+            return Err(Failure::new(
+                403,
+                "session_not_accessible",
+                "The response belongs to a user of yours: name them.",
+            ));
+        }
         Err(Error::NotFound { .. }) => return Err(missing(id)),
         found => found?,
     };
     let view = dressed(asked, &found.record.turn).await?;
     if *view.names.partition() == name.partition { Ok(Named { found, view }) } else { Err(missing(id)) }
+}
+
+/// Whether the turn is of one of the caller's end users while the request names none: the service tells such callers that
+/// it is not theirs, and all others that there is none.
+async fn is_an_end_users(asked: &Asked, turn: TurnId) -> Result<bool, Failure> {
+    if asked.caller.user.is_end_user() || asked.caller.end_users {
+        return Ok(false);
+    }
+    let anybody = Caller { end_users: true, ..asked.caller.clone() };
+    match asked.app().turns().get(&anybody, turn).await {
+        Ok(_) => Ok(true),
+        Err(Error::NotFound { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// 404 as the vendor's container runtime words it.

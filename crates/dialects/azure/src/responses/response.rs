@@ -80,9 +80,10 @@ impl View {
         reference
     }
 
-    /// The response before it has said anything.
+    /// The response before it has said anything, also where the turn has ended since.
     pub fn beginning(&self) -> Value {
-        self.response("in_progress", &self.turn, Vec::new())
+        let turn = Turn { state: TurnState::Running, usage: None, ..self.turn.clone() };
+        self.response("in_progress", &turn, Vec::new())
     }
 
     /// The response while it runs, with what it has said so far.
