@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
 from project import client, openai
 
 pytest_plugins = ["azure_fixtures"]
@@ -51,11 +52,22 @@ def at_project(alice) -> Iterator[Any]:
         yield made
 
 
-@pytest.fixture
-def at_agent(alice, agent) -> Iterator[Any]:
-    """Alice's client for responses and conversations below the endpoint of `agent`."""
-    with openai(alice, agent) as made:
+@pytest.fixture(scope="session")
+def connections(server, runner) -> Iterator[Any]:
+    """Connections that many clients share: to make them anew takes longer than most tests."""
+    if runner is None:
+        with DefaultHttpxClient() as made:
+            yield made
+    else:
+        made = DefaultAsyncHttpxClient()
         yield made
+        runner.run(made.aclose())
+
+
+@pytest.fixture
+def at_agent(alice, agent, connections) -> Any:
+    """Alice's client for responses and conversations below the endpoint of `agent`."""
+    return openai(alice, agent, http_client=connections)
 
 
 @pytest.fixture(params=["endpoint", "project"])

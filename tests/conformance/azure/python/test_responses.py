@@ -101,7 +101,6 @@ def test_a_prompt_agent_has_no_session(alice, prompt):
         [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "three words"}]}],
         [
             {"role": "system", "content": "Be brief."},
-            {"role": "user", "content": "hello"},
             {"role": "assistant", "content": [{"type": "output_text", "text": "Hello to you."}]},
             {"role": "user", "content": "three words"},
         ],

@@ -107,10 +107,10 @@ def test_an_answer_that_was_cut_ends_incomplete(talk):
     assert ended.response.incomplete_details.reason == "max_output_tokens"
 
 
-def test_a_failure_before_anything_is_said_is_one_error_event(talk):
-    (event,) = talk.responses.create(input="fault failed", stream=True)
-    assert (event.type, event.sequence_number) == ("error", 0)
-    assert event.message
+def test_a_failure_before_anything_is_said_ends_in_failed(talk):
+    events = stream(talk, "fault failed")
+    assert kinds(events) == ["response.created", "response.in_progress", "response.failed"]
+    assert (events[-1].response.error.code, events[-1].response.error.message) == ("server_error", "told to the caller")
 
 
 def test_a_failure_in_the_middle_ends_in_failed(talk):

@@ -21,7 +21,7 @@ def test_an_answer_that_does_not_follow_the_schema_is_repaired_once(talk):
 
 def test_an_answer_that_cannot_be_repaired_fails_by_name(talk):
     with pytest.raises(InternalServerError) as failure:
-        talk.responses.parse(input="never json", text_format=Weather)
+        talk.responses.parse(input="never of the form", text_format=Weather)
     assert failure.value.code == "invalid_structured_output"
 
 

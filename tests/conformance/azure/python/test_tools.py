@@ -38,7 +38,7 @@ def test_calls_of_one_group_are_returned_together(talk):
     assert here.call_id != there.call_id
     outputs = [output(there, "rainy"), output(here, "sunny")]
     said = talk.responses.create(previous_response_id=asked.id, input=outputs)
-    assert said.output_text == "It is sunny here and rainy there."
+    assert said.output_text == "there: rainy. here: sunny. "
 
 
 def test_a_conversation_carries_calls_and_outputs(talk):
