@@ -55,7 +55,7 @@ describe("versions", () => {
     const name = await newAgent();
     await agents.createVersion(name, { ...HOSTED, cpu: "1" });
     const id = await newSession(name);
-    await refused(agents.deleteVersion(name, "1"), 409, "in_use");
+    await refused(agents.deleteVersion(name, "1"), 409, "conflict");
     const gone = await agents.deleteVersion(name, "1", { force: true });
     assert.deepEqual(
       [gone.object, gone.name, gone.version, gone.deleted],
@@ -71,7 +71,7 @@ describe("agents", () => {
     const name = newName();
     const made = await agents.create(name, PROMPT, { description: "Kind" });
     assert.deepEqual([made.object, made.id, made.name, made.state], ["agent", name, name, "enabled"]);
-    await refused(agents.create(name, PROMPT), 409, "already_exists");
+    await refused(agents.create(name, PROMPT), 409, "conflict");
     assert.equal((await agents.get(name)).versions.latest.description, "Kind");
     const updated = await agents.update(name, { ...PROMPT, instructions: "Be brief." });
     assert.deepEqual([updated.versions.latest.version, updated.versions.latest.definition.instructions], ["2", "Be brief."]);
@@ -89,7 +89,7 @@ describe("agents", () => {
   test("delete takes live sessions only by force", async () => {
     const name = await newAgent();
     await newSession(name);
-    await refused(agents.delete(name), 409, "in_use");
+    await refused(agents.delete(name), 409, "conflict");
     const gone = await agents.delete(name, { force: true });
     assert.deepEqual([gone.object, gone.name, gone.deleted], ["agent.deleted", name, true]);
     await refused(agents.get(name), 404, "not_found");
@@ -121,7 +121,7 @@ describe("agents", () => {
     await agents.disable(name);
     const disabled = await agents.get(name);
     assert.deepEqual([disabled.state, disabled.configuration_state], ["disabled", "disabled"]);
-    await refused(agents.createSession(name, VERSION_1), 409, "agent_disabled");
+    await refused(agents.createSession(name, VERSION_1), 409, "conflict");
     assert.equal((await agents.getSession(name, id)).agent_session_id, id);
     await agents.enable(name);
     assert.equal((await agents.get(name)).state, "enabled");

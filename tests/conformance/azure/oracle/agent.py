@@ -1,6 +1,6 @@
 """A hosted agent in the vendor's own container runtime: `agent.py PORT RECORD`.
 
-It answers from the user's last message as the script beside it (`script.toml`) lets Sederunt answer, so that the two can
+It answers what the user says as the script beside it (`script.toml`) lets Sederunt answer, so that the two can
 be compared. A line of JSON in RECORD tells of each request (its method, path, query and headers), another of each response
 whose end was asked for.
 """
@@ -97,7 +97,7 @@ def texts_of(items: Any) -> list[str]:
 async def answer(request: Any, context: Any, cancelled: asyncio.Event) -> AsyncIterator[Any]:
     said = await context.get_input_items()
     outputs = [item for item in said if item["type"] == "function_call_output"]
-    text = texts_of(said)[-1] if texts_of(said) else ""
+    text = "\n".join(texts_of(item for item in said if item.get("role") == "user"))
     stream = ResponseEventStream(response_id=context.response_id, request=request)
     if text == "break before anything":
         raise RuntimeError("the handler broke")

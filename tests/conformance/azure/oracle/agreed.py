@@ -6,7 +6,7 @@ from pathlib import Path
 
 from compare import Difference
 
-TABLE = Path(__file__).parent / "differences.md"
+TABLE = Path(__file__).parents[4] / "docs/azure.md"
 HEADING = "## Differences from the vendor's runtime"
 
 

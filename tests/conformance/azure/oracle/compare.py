@@ -1,5 +1,6 @@
 """What two answers to the same requests have that the other has not: ids and times are equal if they play the same part."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,9 +26,11 @@ class Difference:
     field: str
     there: str
     here: str
+    more: str = ""
+    """What helps to understand it, such as the bodies of answers whose statuses differ."""
 
     def __str__(self) -> str:
-        return f"{self.field}: there {self.there}, here {self.here}"
+        return f"{self.field}: there {self.there}, here {self.here}{self.more}"
 
 
 ABSENT = "absent"
@@ -69,7 +72,8 @@ def differences(there: list[Reply], here: list[Reply]) -> Iterator[Difference]:
         yield Difference("answers", str(len(there)), str(len(here)))
     for one, two in zip(there, here, strict=False):
         if one.status != two.status:
-            yield Difference("status", f"{one.status} {one.body.decode()[:300]}", f"{two.status} {two.body.decode()[:300]}")
+            bodies = "\n".join(["", *(reply.body.decode()[:500] for reply in (one, two))])
+            yield Difference("status", str(one.status), str(two.status), bodies)
             continue
         for header in sorted(HEADERS):
             if (header in one.headers) != (header in two.headers):
@@ -105,7 +109,7 @@ def values(field: str, there: Any, here: Any) -> Iterator[Difference]:
         for one, two in zip_longest(there, here, fillvalue=ABSENT):
             yield from values(f"{field}[]", one, two)
     elif there != here:
-        yield Difference(field, str(there), str(here))
+        yield Difference(field, *(value if value is ABSENT else json.dumps(value) for value in (there, here)))
 
 
 def owner_of(value: dict[str, Any]) -> str | None:

@@ -64,7 +64,8 @@ def compare(
             case(side)
         name = request.node.name.removeprefix("test_").replace("[", ": ").removesuffix("]")
         found = [str(each) for each in differences(*(side.seen for side in runs)) if not agreed.allows(name, each)]
-        assert not found, "\n".join(dict.fromkeys(found))
+        if found:
+            pytest.fail(f"{name} differs:\n" + "\n".join(dict.fromkeys(found)), pytrace=False)
 
     return run
 

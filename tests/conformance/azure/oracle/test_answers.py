@@ -131,10 +131,3 @@ def test_named_agent(compare):
     @compare
     def _(side):
         side.create("three words", agent_reference={"type": "agent_reference", "name": "server-default-agent"})
-
-
-def test_given_id(compare):
-    @compare
-    def _(side):
-        wanted = "caresp_" + "b" * 16 + "00" + "B" * 32
-        side.create("three words", headers={"x-agent-response-id": wanted})
