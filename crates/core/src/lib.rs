@@ -9,6 +9,7 @@ pub mod app;
 pub mod blob;
 pub mod caller;
 pub mod clock;
+pub mod condition;
 pub mod conversation;
 pub mod engine;
 pub mod error;

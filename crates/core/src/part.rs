@@ -112,6 +112,14 @@ pub fn usage<'a>(parts: impl IntoIterator<Item = &'a PartBody>) -> Option<Usage>
     })
 }
 
+/// What the last model call that was counted used.
+pub fn last_usage<'a>(parts: impl IntoIterator<Item = &'a PartBody>) -> Option<Usage> {
+    parts.into_iter().fold(None, |last, part| match part {
+        PartBody::Usage(usage) => Some(*usage),
+        _ => last,
+    })
+}
+
 /// All of the answer's text in a run of parts, a refusal's included: it is what there is to read.
 pub fn text<'a>(parts: impl IntoIterator<Item = &'a PartBody>) -> String {
     let deltas = parts.into_iter().filter_map(|part| match part {

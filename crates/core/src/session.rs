@@ -8,7 +8,9 @@ use serde_json::{Map, Value};
 use crate::agent::Opaque;
 use crate::caller::Caller;
 use crate::clock::Time;
+use crate::condition::Condition;
 use crate::id::{AgentId, ClientId, Key, SessionId, TenantId, TurnId, UserId};
+use crate::turn::Usage;
 
 /// The longest title, in Unicode scalar values.
 pub const TITLE_MAX: usize = 200;
@@ -34,6 +36,8 @@ pub struct Session {
     pub title: Option<String>,
     /// The title made from the first user message, when that turn was kept.
     pub auto_title: Option<String>,
+    /// What somebody said it is about; an empty text says that nothing shall be made up in its place.
+    pub description: Option<String>,
     /// Free data of the caller.
     pub metadata: Map<String, Value>,
     /// A disabled session takes no turns.
@@ -67,6 +71,8 @@ pub struct Session {
     pub items: u32,
     /// Its last kept, finished turn.
     pub last_turn: Option<TurnId>,
+    /// What its last model call used: how full the model's context is.
+    pub context: Option<Usage>,
     /// What dialects keep.
     pub extra: Opaque,
 }
@@ -103,6 +109,11 @@ impl Session {
         self.idle_after.map(|after| self.accessed.plus(after))
     }
 
+    /// What it is about, as people see it: what was said, else its first user message; nothing where that was forbidden.
+    pub fn shown_description(&self) -> &str {
+        self.description.as_deref().or(self.auto_title.as_deref()).unwrap_or_default()
+    }
+
     /// The title as people see it: explicit, else automatic.
     pub fn shown_title(&self) -> Option<&str> {
         self.title.as_deref().or(self.auto_title.as_deref())
@@ -131,8 +142,12 @@ pub struct NewSession {
     pub key: Option<Key>,
     /// A title.
     pub title: Option<String>,
+    /// What it is about.
+    pub description: Option<String>,
     /// Free data.
     pub metadata: Map<String, Value>,
+    /// Whether it takes turns.
+    pub enabled: bool,
     /// How long it lives after its last turn; for ever if `None`.
     pub ttl: Option<Duration>,
     /// How long after its last activity it counts as idle; never if absent.
@@ -148,6 +163,10 @@ pub struct NewSession {
 pub struct SessionPatch {
     /// A new title; `Some(None)` takes it away.
     pub title: Option<Option<String>>,
+    /// A new description; `Some(None)` takes it away.
+    pub description: Option<Option<String>>,
+    /// How long it lives after its last turn from now on; `Some(None)` is for ever.
+    pub ttl: Option<Option<Duration>>,
     /// New free data, instead of all of the old.
     pub metadata: Option<Map<String, Value>>,
     /// Switch it on or off.
@@ -181,6 +200,17 @@ pub struct SessionFilter {
     pub client: Option<ClientId>,
     /// Only those with this agent.
     pub agent: Option<AgentId>,
+}
+
+/// Which sessions a list in the order of keys shows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SessionQuery {
+    /// Of whom, with which agent. The agent must be given.
+    pub filter: SessionFilter,
+    /// Only those that are switched on, or off.
+    pub enabled: Option<bool>,
+    /// Only those whose metadata meets this.
+    pub metadata: Option<Condition>,
 }
 
 /// The first `max` Unicode scalar values of a text.

@@ -19,7 +19,7 @@ use crate::agent::{Agent, AgentVersion, VersionRef};
 use crate::clock::Time;
 use crate::conversation::{Conversation, ConversationFilter, ItemPlace};
 use crate::error::Result;
-use crate::id::{AgentId, ConversationId, Key, NodeId, SessionId, TenantId, TurnId};
+use crate::id::{AgentId, ConversationId, ItemId, Key, NodeId, SessionId, TenantId, TurnId};
 use crate::identity::{Application, Credential, CredentialId};
 use crate::item::{Item, Mask};
 use crate::page::{Created, Page, Slice, Sliced, Walk};
@@ -266,6 +266,10 @@ pub struct Finish {
     pub parts: Option<Vec<Part>>,
     /// The title that the session takes if it has none.
     pub auto_title: Option<String>,
+    /// What the turn's last model call used, if one was counted.
+    pub context: Option<Usage>,
+    /// Items of the session that the turn's summary stands for: hidden there from now on, if the turn is kept.
+    pub hides: Vec<ItemId>,
     /// When.
     pub now: Time,
 }

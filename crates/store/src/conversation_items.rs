@@ -48,7 +48,7 @@ macro_rules! items {
 }
 pub(crate) const ITEMS: &str = items!(concat!("t.place >= $3 and t.place <= $4 and not ", masked!()));
 pub(crate) const ITEM: &str = items!("t.id = $3 and t.place is not null and i.position = $4");
-const MASK: &str = "insert into item_masks (tenant, item, session, reason, created) values ($1, $2, $3, $4, $5) \
+pub(crate) const MASK: &str = "insert into item_masks (tenant, item, session, reason, created) values ($1, $2, $3, $4, $5) \
      on conflict do nothing";
 
 impl SqlStore {

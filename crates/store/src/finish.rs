@@ -2,6 +2,7 @@
 
 use sederunt_core::error::Conflict;
 use sederunt_core::id::{SessionId, TenantId, TurnId};
+use sederunt_core::item::MaskReason;
 use sederunt_core::part::Part;
 use sederunt_core::store::{Fence, Finish, TurnStore};
 use sederunt_core::turn::{Turn, TurnState};
@@ -9,8 +10,9 @@ use sederunt_core::{Error, Result};
 
 use crate::SqlStore;
 use crate::accept::insert_item;
+use crate::conversation_items::MASK;
 use crate::driver::{Guard, Outcome, Step, params};
-use crate::rows::{self, json, turn_columns};
+use crate::rows::{self, json, turn_columns, word};
 use crate::sessions::prolonged;
 use crate::walk::{DRAW, LEAVE};
 
@@ -59,7 +61,7 @@ pub(crate) const KEEP: &str = concat!(
      items = items + (select t.items from turns t where t.tenant = $1 and t.id = $3), \
      updated = $4, ",
     prolonged!("$4"),
-    ", auto_title = coalesce(auto_title, $5), \
+    ", auto_title = coalesce(auto_title, $5), context = coalesce($6, context), \
      seq = (select h.seq from heads h where h.tenant = $1 and h.owner = sessions.owner and h.shard = 0) \
      where tenant = $1 and id = $2"
 );
@@ -143,7 +145,7 @@ pub(crate) fn steps(finish: &Finish) -> Result<Vec<Step>> {
     ];
     steps.push(Step::guarded(Guard::Row, sql, end));
     if let Some(session) = finish.session {
-        steps.extend(session_steps(finish, session));
+        steps.extend(session_steps(finish, session)?);
     }
     if let Some(conversation) = finish.conversation.filter(|_| finish.kept) {
         let head = params![tenant, conversation.to_string(), turn.as_str()];
@@ -152,15 +154,21 @@ pub(crate) fn steps(finish: &Finish) -> Result<Vec<Step>> {
     Ok(steps)
 }
 
-fn session_steps(finish: &Finish, session: SessionId) -> Vec<Step> {
+fn session_steps(finish: &Finish, session: SessionId) -> Result<Vec<Step>> {
     let (tenant, id, now) = (finish.tenant.as_str(), session.to_string(), finish.now.nanos());
     if !finish.kept {
-        return vec![Step::guarded(Guard::Session, LEAVE_SESSION, params![tenant, id, now])];
+        return Ok(vec![Step::guarded(Guard::Session, LEAVE_SESSION, params![tenant, id, now])]);
     }
-    let keep = params![tenant, id.as_str(), finish.turn.to_string(), now, finish.auto_title.clone()];
-    vec![
+    let context = finish.context.as_ref().map(json).transpose()?;
+    let keep = params![tenant, id.as_str(), finish.turn.to_string(), now, finish.auto_title.clone(), context];
+    let mut steps = vec![
         Step::any(DRAW, params![tenant, id.as_str()]),
         Step::any(LEAVE, params![tenant, id.as_str(), now]),
         Step::guarded(Guard::Session, KEEP, keep),
-    ]
+    ];
+    for item in &finish.hides {
+        let reason = word(&MaskReason::Compacted)?;
+        steps.push(Step::any(MASK, params![tenant, item.to_string(), id.as_str(), reason, now]));
+    }
+    Ok(steps)
 }

@@ -11,6 +11,7 @@ pub(crate) struct Migration {
 pub(crate) const ALL: &[Migration] = &[
     Migration { number: 1, name: "first", sql: include_str!("../migrations/0001_first.sql") },
     Migration { number: 2, name: "conversations", sql: include_str!("../migrations/0002_conversations.sql") },
+    Migration { number: 3, name: "records", sql: include_str!("../migrations/0003_records.sql") },
 ];
 
 /// What is recorded of them.

@@ -198,7 +198,7 @@ macro_rules! session_columns {
     ($of:literal) => {
         crate::rows::qualified!($of; tenant, id, key, agent, version, owner, client, title, auto_title, metadata, enabled, ttl,
             created, updated, accessed, expires, idle_after, asleep, stopped, retention, running, turns, items, last_turn,
-            extra)
+            extra, description, context)
     };
 }
 pub(crate) use session_columns;
@@ -235,6 +235,8 @@ pub(crate) fn session_from(c: &mut Columns) -> Result<Session> {
         items: c.small()?,
         last_turn: c.maybe_parsed()?,
         extra: c.json()?,
+        description: c.maybe_text()?,
+        context: c.maybe_json()?,
     })
 }
 

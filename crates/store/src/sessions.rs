@@ -21,9 +21,9 @@ const DRAW_FIRST: &str = "insert into heads (tenant, owner, shard, seq, trimmed)
      on conflict (tenant, owner, shard) do update set seq = heads.seq + 1";
 const INSERT: &str = "insert into sessions (tenant, id, key, agent, version, owner, client, title, auto_title, metadata, \
      enabled, ttl, created, updated, accessed, expires, due, idle_after, asleep, stopped, retention, running, turns, \
-     items, kept, last_turn, extra, seq) \
+     items, kept, last_turn, extra, description, seq) \
      select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16, $17, $18, $19, $20, 0, 0, 0, 0, \
-     null, $21, h.seq \
+     null, $21, $22, h.seq \
      from agents a join heads h on h.tenant = a.tenant and h.owner = $6 and h.shard = 0 \
      where a.tenant = $1 and a.id = $4 and a.enabled = 1 and a.deleted is null on conflict do nothing";
 pub(crate) const COUNT_UP: &str =
@@ -106,8 +106,14 @@ macro_rules! patch {
         change!(
             concat!(
                 "title = case when $4 = 1 then $5 else title end, metadata = coalesce($6, metadata), \
-                 enabled = coalesce($7, enabled), accessed = $3, ",
+                 enabled = coalesce($7, enabled), description = case when $8 = 1 then $9 else description end, accessed = $3, ",
                 stopped!("$3"),
+                // A time to live that is given anew counts from now, and the sweeper must not look too late.
+                ", ttl = case when $10 = 1 then $11 else ttl end, \
+                 expires = case when $10 = 1 then case when $11 > 9223372036854775807 - $3 then 9223372036854775807 \
+                 else $3 + $11 end else expires end, \
+                 due = case when $10 = 1 then case when $11 > 9223372036854775807 - $3 then 9223372036854775807 \
+                 else $3 + $11 end else due end",
                 $moved
             ),
             living!("", "$3")
@@ -187,6 +193,10 @@ impl SessionStore for SqlStore {
             patch.title.clone().flatten(),
             patch.metadata.as_ref().map(json).transpose()?,
             patch.enabled,
+            patch.description.is_some(),
+            patch.description.clone().flatten(),
+            patch.ttl.is_some(),
+            patch.ttl.flatten().map(nanos),
         ];
         let mut steps = Vec::with_capacity(3);
         if touch {
@@ -334,5 +344,6 @@ fn insert_params(session: &Session) -> Result<Params> {
         session.stopped.map(Time::nanos),
         session.retention.map(nanos),
         json(&session.extra)?,
+        session.description.clone(),
     ])
 }

@@ -250,6 +250,7 @@ impl Agents<'_> {
                     let gone = |turn: &Turn| turn.session.is_some_and(|session| sessions.contains(&session));
                     self.0.engine().abandon(gone).await;
                     sessions.iter().for_each(|session| self.0.journal().forget(*session));
+                    self.0.engine().sweep_soon();
                     return Ok(());
                 }
             }

@@ -9,7 +9,7 @@ use super::live::{Live, Outcome, Phase};
 use crate::error::{Conflict, Error, FaultKind, Result};
 use crate::item::ItemBody;
 use crate::journal::Happened;
-use crate::part::{PartBody, fold, usage};
+use crate::part::{PartBody, fold, last_usage, usage};
 use crate::session::{TITLE_MAX, cut};
 use crate::store::{Finish, TurnRecord};
 use crate::turn::{CancelOutcome, Ending, OnFailure, Recording};
@@ -145,6 +145,8 @@ impl Engine {
             usage: usage(&spoken),
             parts: self.parts_at_end(live, kept),
             auto_title: title(text),
+            context: last_usage(&spoken),
+            hides: Vec::new(),
             now,
         }
     }

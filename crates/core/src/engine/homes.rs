@@ -20,9 +20,13 @@ impl Engine {
             let homes = ports.blobs.homes(after.as_ref(), BATCH).await?;
             for home in &homes {
                 let session = ports.store.session(&home.tenant, home.session).await?;
-                if session.is_none_or(|session| !session.is_live(ports.clock.now())) {
-                    ports.blobs.delete_all(home).await?;
-                    removed += 1;
+                if session.is_some_and(|session| session.is_live(ports.clock.now())) {
+                    continue;
+                }
+                match ports.blobs.delete_all(home).await {
+                    Ok(()) => removed += 1,
+                    // One that cannot be removed must not keep the others.
+                    Err(error) => tracing::warn!(session = %home.session, ?error, "the files of a session stay"),
                 }
             }
             looked_at += BATCH;

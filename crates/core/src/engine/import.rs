@@ -75,6 +75,8 @@ impl Engine {
             usage: None,
             parts: Some(Vec::new()),
             auto_title: None,
+            context: None,
+            hides: Vec::new(),
             now,
         };
         let accept = Accept {

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::Engine;
 use crate::error::{Conflict, Error, Ignore, Result};
 use crate::item::{Item, ItemBody};
-use crate::part::{Part, fold, usage};
+use crate::part::{Part, fold, last_usage, usage};
 use crate::store::{Fence, Finish, Lease};
 use crate::turn::{Ending, OnFailure, Recording, TurnState};
 
@@ -145,6 +145,8 @@ impl Engine {
             usage: usage(bodies.iter().copied()),
             parts: Some(Vec::new()),
             auto_title: title,
+            context: last_usage(bodies.iter().copied()),
+            hides: Vec::new(),
             now,
         };
         match store.finish_turn(&finish).await {

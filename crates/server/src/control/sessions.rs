@@ -80,6 +80,8 @@ pub(super) async fn create(
         version: Some(version.ordinal),
         key: body.key,
         title: body.title,
+        description: None,
+        enabled: true,
         metadata: body.metadata,
         ttl,
         idle_after: None,

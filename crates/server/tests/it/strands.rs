@@ -105,6 +105,8 @@ impl Voice {
             version: Some(1),
             key: Some(key.parse().unwrap()),
             title: None,
+            description: None,
+            enabled: true,
             metadata: Default::default(),
             ttl: Some(TTL),
             idle_after: Some(IDLE_AFTER),

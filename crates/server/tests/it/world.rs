@@ -143,6 +143,8 @@ impl World {
             version: Some(version.ordinal),
             key: None,
             title: None,
+            description: None,
+            enabled: true,
             metadata: Default::default(),
             ttl: Some(TTL),
             idle_after: None,

@@ -130,6 +130,8 @@ impl World {
             turns: 0,
             items: 0,
             last_turn: None,
+            description: None,
+            context: None,
             extra: Default::default(),
         }
     }
@@ -317,6 +319,8 @@ impl World {
             usage: None,
             parts: None,
             auto_title: None,
+            context: None,
+            hides: Vec::new(),
             now,
         }
     }

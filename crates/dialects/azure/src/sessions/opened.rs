@@ -19,6 +19,8 @@ pub(crate) fn opened(settings: &Settings, version: &AgentVersion, key: Key) -> N
         version: Some(version.ordinal),
         key: Some(key),
         title: None,
+        description: None,
+        enabled: true,
         metadata: Map::new(),
         ttl: Some(settings.session_ttl),
         idle_after: Some(idle_timeout(&version.definition).unwrap_or(settings.idle_timeout)),
@@ -51,10 +53,10 @@ pub(crate) fn given_key(text: &str) -> Result<Key, Failure> {
 /// What a session that cannot be opened is answered: 424 where nothing is there that could serve it.
 pub(crate) fn not_ready(key: &Key, error: Error) -> Failure {
     let failure = Failure::from(error);
-    match &failure.source {
+    match failure.core() {
         Some(Error::Model(fault)) if fault.kind == FaultKind::UnknownModel => {
             let message = format!("Session '{key}' did not become ready: {}", fault.message);
-            Failure { status: 424, code: "session_not_ready".into(), message, ..failure }
+            failure.renamed(424, "session_not_ready", message)
         }
         _ => failure,
     }

@@ -27,6 +27,8 @@ pub(crate) async fn create(asked: Asked) -> Answer {
         version: Some(version.ordinal),
         key: None,
         title: None,
+        description: None,
+        enabled: true,
         metadata: Default::default(),
         ttl: Some(asked.dialect.settings.session_ttl),
         idle_after: None,
