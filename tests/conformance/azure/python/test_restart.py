@@ -7,7 +7,7 @@ from sederunt import Server
 
 
 @pytest.fixture
-def start(script, tmp_path):
+def start(script, tmp_path, monkeypatch):
     """Starts a server on the same data, as often as it is called; the one before has ended then."""
     running: list[Server] = []
 
@@ -18,6 +18,8 @@ def start(script, tmp_path):
     def start() -> Server:
         stop()
         running.append(Server("--script", script, "--data", str(tmp_path / "data")).__enter__())
+        # A root of its own lies with the data.
+        monkeypatch.setenv("SSL_CERT_FILE", running[0].ready["ca"])
         return running[0]
 
     yield start
