@@ -21,6 +21,7 @@ mod engine;
 mod engine_cancel;
 mod engine_chains;
 mod engine_conversations;
+mod engine_files;
 mod engine_forms;
 mod engine_journal;
 mod engine_lanes;
