@@ -1,8 +1,12 @@
 //! The Azure dialect over HTTP.
 
 mod agents;
+mod conversations;
 mod errors;
+mod responses;
 mod sessions;
+mod streams;
+mod talk;
 
 use http::Method;
 use serde_json::{Value, json};
