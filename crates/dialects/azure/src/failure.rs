@@ -4,11 +4,9 @@
 //! names are in camel case (the service's REST reference; `azure-ai-projects` 2.10.0). The `openai` clients repeat 409 and
 //! 5xx by themselves unless told not to by `x-should-retry: false`.
 
-use std::borrow::Cow;
-
 use axum::body::Body;
 use axum::response::Response;
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use sederunt_core::error::{Conflict, Error, FaultKind, Kind, ModelFault, Reason, Unauthenticated};
 use sederunt_web::Refusals;
 use serde_json::{Value, json};
@@ -25,21 +23,21 @@ const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub status: u16,
-    pub code: Cow<'static, str>,
+    pub code: &'static str,
     pub message: String,
-    pub param: Option<String>,
+    pub param: Option<Box<str>>,
     /// The envelope's `type`.
     pub kind: &'static str,
     /// More errors of the same shape: the causes.
     pub details: Vec<Value>,
-    pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// What only the log may see.
-    pub source: Option<Error>,
+    pub headers: Option<Box<HeaderMap>>,
+    /// What the core said, which only the log may see whole.
+    source: Option<Box<Error>>,
 }
 
 impl Failure {
     /// A failure of this status; its type follows from the status.
-    pub fn new(status: u16, code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+    pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
         let kind = match status {
             429 => "rate_limit_error",
             500.. => "server_error",
@@ -47,12 +45,12 @@ impl Failure {
         };
         Self {
             status,
-            code: code.into(),
+            code,
             message: message.into(),
             param: None,
             kind,
             details: Vec::new(),
-            headers: Vec::new(),
+            headers: None,
             source: None,
         }
     }
@@ -77,9 +75,19 @@ impl Failure {
         Self::new(501, "not_implemented", message)
     }
 
+    /// What the core said, if it was the core that refused.
+    pub fn core(&self) -> Option<&Error> {
+        self.source.as_deref()
+    }
+
+    /// The same failure under another status, code and message; the log still sees what the core said.
+    pub fn renamed(self, status: u16, code: &'static str, message: String) -> Self {
+        Self { source: self.source, ..Self::new(status, code, message) }
+    }
+
     /// Names the offending part of the request.
     pub fn param(self, param: impl Into<String>) -> Self {
-        Self { param: Some(param.into()), ..self }
+        Self { param: Some(param.into().into()), ..self }
     }
 
     /// Adds a cause: an object of the envelope's own shape.
@@ -95,7 +103,7 @@ impl Failure {
 
     /// Adds a header to the answer.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.push((name, value));
+        self.headers.get_or_insert_default().insert(name, value);
         self
     }
 
@@ -118,7 +126,7 @@ impl Failure {
 
     /// The answer. Logged here, once.
     pub fn respond(self, request_id: &str) -> Response<Body> {
-        match &self.source {
+        match self.core() {
             Some(Error::Internal(source)) => tracing::error!(request_id, %source, "internal error"),
             Some(Error::Unavailable { reason, source }) => {
                 let source = source.as_ref().map(ToString::to_string);
@@ -132,8 +140,8 @@ impl Failure {
         let mut response = Response::new(Body::from(json!({"error": self.error(request_id)}).to_string()));
         *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        for (name, value) in self.headers {
-            response.headers_mut().insert(name, value);
+        if let Some(headers) = self.headers {
+            response.headers_mut().extend(*headers);
         }
         response
     }
@@ -163,7 +171,7 @@ impl From<Error> for Failure {
             Error::Unavailable { .. } => Self::new(503, "service_unavailable", said),
             Error::Internal(_) => Self::new(500, "server_error", INTERNAL),
         };
-        Self { source: Some(error), ..failure }
+        Self { source: Some(Box::new(error)), ..failure }
     }
 }
 
@@ -193,19 +201,19 @@ fn invalid(param: &str, reason: &Reason, said: String) -> Failure {
 }
 
 fn conflict(kind: Conflict, id: &str) -> Failure {
-    let plain = |message: String| Failure::conflict("conflict", message);
+    let plain = |message: &str| Failure::conflict("conflict", message);
     match kind {
-        Conflict::AlreadyExists => plain(format!("'{id}' already exists")),
+        Conflict::AlreadyExists => Failure::conflict("conflict", format!("'{id}' already exists")),
         // The wording and the type are those of the vendor's container runtime.
         Conflict::Busy => {
             Failure::conflict("conversation_locked", "Conversation is locked — task is in_progress").kind("conflict")
         }
-        Conflict::InUse => plain("live sessions need it: delete them, or repeat this with force=true".into()),
-        Conflict::Disabled => plain("the agent, or the session, is disabled".into()),
+        Conflict::InUse => plain("live sessions need it: delete them, or repeat this with force=true"),
+        Conflict::Disabled => plain("the agent, or the session, is disabled"),
         Conflict::NotInProgress => Failure::invalid("response_id", "Cannot cancel a response in terminal state."),
-        Conflict::Stale => plain("it was changed by someone else meanwhile: look again".into()),
-        Conflict::KeyReused => plain("x-ms-client-request-id named another request before".into()),
-        Conflict::Interrupted => plain("this request was interrupted, and is not run again".into()),
+        Conflict::Stale => plain("it was changed by someone else meanwhile: look again"),
+        Conflict::KeyReused => plain("x-ms-client-request-id named another request before"),
+        Conflict::Interrupted => plain("this request was interrupted, and is not run again"),
     }
 }
 

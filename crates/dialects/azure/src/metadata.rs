@@ -23,7 +23,7 @@ pub(crate) fn metadata(body: &Fields<'_>) -> Result<Map<String, Value>, Failure>
         if longer(key, KEY) {
             return Err(Failure::invalid(&path, format!("a key of {path} must have at most {KEY} characters")));
         }
-        if !value.as_str().is_some_and(|text| !longer(text, VALUE)) {
+        if value.as_str().is_none_or(|text| longer(text, VALUE)) {
             let at = format!("{path}.{key}");
             return Err(must_be(&at, &format!("a string of at most {VALUE} characters")));
         }

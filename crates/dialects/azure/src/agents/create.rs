@@ -28,7 +28,7 @@ pub(crate) async fn create(mut asked: Asked) -> Answer {
     let enabled = state(&fields)?;
     let once = asked.once(&body);
     let made = make(&asked, name, given, &object, once).await;
-    let (mut agent, version) = made.map_err(|failure| match failure.source {
+    let (mut agent, version) = made.map_err(|failure| match failure.core() {
         Some(Error::Conflict { kind: Conflict::AlreadyExists, .. }) => {
             Failure::conflict("conflict", format!("agent '{name}' already exists")).param("name")
         }

@@ -38,7 +38,7 @@ async fn place(asked: &Asked, name: &str, cursor: Option<&str>) -> Result<Option
     let Some(cursor) = cursor else { return Ok(None) };
     match asked.agent_named(cursor).await {
         Ok(agent) => Ok(Some((agent.created, agent.id))),
-        Err(Failure { source: Some(Error::NotFound { .. }), .. }) => Err(unknown_cursor(name, cursor)),
+        Err(failure) if matches!(failure.core(), Some(Error::NotFound { .. })) => Err(unknown_cursor(name, cursor)),
         Err(failure) => Err(failure),
     }
 }
@@ -87,7 +87,7 @@ async fn of_kind(asked: &Asked, kind: Option<Kind>, agents: Vec<Agent>) -> Resul
             Ok(latest) if kind.is_none_or(|kind| Kind::of(&latest.definition) == kind) => found.push((agent, latest)),
             Ok(_) => {}
             // Deleted a moment ago.
-            Err(Failure { source: Some(Error::NotFound { .. }), .. }) => {}
+            Err(failure) if matches!(failure.core(), Some(Error::NotFound { .. })) => {}
             Err(failure) => return Err(failure),
         }
     }

@@ -15,6 +15,9 @@ const PAIRS: usize = 16;
 const KEY: usize = 64;
 const VALUE: usize = 512;
 
+/// The most items of an input. Each is stored, and read again with every turn that follows.
+const ITEMS: usize = 10_000;
+
 const INVALID_REQUEST: &str = "invalid_request";
 
 /// A request to create a response.
@@ -44,6 +47,10 @@ impl Request {
         if body.get("agent").is_some_and(|agent| !agent.is_null()) {
             let message = "The 'agent' property is deprecated. Use 'agent_reference' instead.";
             return Err(Failure::invalid("agent", message));
+        }
+        if body.get("input").and_then(Value::as_array).is_some_and(|items| items.len() > ITEMS) {
+            let message = format!("input must have at most {ITEMS} items");
+            return Err(Failure::new(400, "message_limit_exceeded", message).param("input"));
         }
         let agent = agent_reference(&body)?;
         schema::check_request(&body)?;
@@ -155,7 +162,7 @@ mod tests {
 
     fn refused(body: Value) -> (u16, String, Option<String>) {
         let failure = Request::read(body.to_string().as_bytes()).unwrap_err();
-        (failure.status, failure.code.into_owned(), failure.param)
+        (failure.status, failure.code.to_owned(), failure.param.map(String::from))
     }
 
     #[test]
@@ -166,6 +173,7 @@ mod tests {
             (json!({"agent": {"name": "x"}}), "invalid_request_error", Some("agent")),
             (json!({"agent_reference": {}}), "invalid_request", Some("agent_reference.name")),
             (json!({"input": 5}), "invalid_request", None),
+            (json!({"input": vec![Value::Null; 10_001]}), "message_limit_exceeded", Some("input")),
             (json!({"background": true, "store": false}), "unsupported_parameter", Some("background")),
             (json!({"stream_options": {}}), "invalid_mode", Some("stream")),
             (json!({"metadata": {"k".repeat(65): "x"}}), "invalid_request", Some("metadata")),

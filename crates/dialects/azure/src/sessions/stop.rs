@@ -10,7 +10,7 @@ use crate::asked::Asked;
 use crate::failure::Failure;
 use crate::operation::{Answer, method_not_allowed};
 
-/// 204: the session is at rest, as it may have been before.
+/// 204: the session is at rest, as it may have been before. What ran in it is cancelled.
 pub(crate) async fn stop(asked: Asked) -> Answer {
     let name = match split(asked.name("session_id")) {
         (name, Some("stop")) => name,
@@ -24,7 +24,7 @@ pub(crate) async fn stop(asked: Asked) -> Answer {
     }
     match asked.app().sessions().rest(&asked.caller, agent.id, session.id).await {
         Err(Error::Conflict { kind: Conflict::Busy, .. }) => {
-            Err(Failure::conflict("conflict", format!("a response is running in session '{name}'")))
+            Err(Failure::conflict("conflict", format!("responses keep starting in session '{name}'")))
         }
         done => done.map(|_| no_content()).map_err(Failure::from),
     }

@@ -24,7 +24,7 @@ pub(crate) async fn create(mut asked: Asked) -> Answer {
     admit_preview(&asked, &given)?;
     let agent = match asked.agent_named(name).await {
         Ok(agent) => Some(agent),
-        Err(Failure { source: Some(Error::NotFound { .. }), .. }) => None,
+        Err(failure) if matches!(failure.core(), Some(Error::NotFound { .. })) => None,
         Err(failure) => return Err(failure),
     };
     // A request that made the agent with a draft may come a second time: then it is that draft, not a second one.
@@ -33,10 +33,12 @@ pub(crate) async fn create(mut asked: Asked) -> Answer {
     };
     if agent.as_ref().is_none_or(repeated) {
         match agents::make(&asked, name, given.clone(), &object, asked.once(&body)).await {
-            Err(Failure { source: Some(Error::Conflict { kind: Conflict::AlreadyExists, .. }), .. }) => {}
-            // Who may write this agent only may still add to it.
-            Err(Failure { source: Some(Error::Forbidden { .. }), .. }) if agent.is_some() => {}
-            Err(failure) => return Err(failure),
+            Err(failure) => match failure.core() {
+                Some(Error::Conflict { kind: Conflict::AlreadyExists, .. }) => {}
+                // Who may write this agent only may still add to it.
+                Some(Error::Forbidden { .. }) if agent.is_some() => {}
+                _ => return Err(failure),
+            },
             Ok((agent, version)) => return Ok(answer::json(&view::version(&agent, &version))),
         }
     }
