@@ -101,7 +101,7 @@ def test_a_session_stays_with_its_container(responses: Side, containers):
         return next(at for at, each in enumerate(containers) if mark in str(each.asked()))
 
     homes = set()
-    for _ in range(12):
+    for _ in range(24):
         session = f"session-{uuid4().hex}"
         marks = [uuid4().hex for _ in range(3)]
         for mark in marks:

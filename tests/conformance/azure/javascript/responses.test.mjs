@@ -114,7 +114,7 @@ describe("parse", () => {
   });
 
   test("fails by name where nothing fits", async () => {
-    const failed = responses.create({ input: "never json", text: { format } });
+    const failed = responses.create({ input: "never of the form", text: { format } });
     await declined(failed, 500, "invalid_structured_output");
   });
 });
