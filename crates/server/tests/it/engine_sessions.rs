@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use sederunt_core::app::{Seat, Sitting};
 use sederunt_core::clock::Clock as _;
-use sederunt_core::error::{Conflict, Error, Kind};
+use sederunt_core::error::{Error, Kind};
 use sederunt_core::page::{Order, Slice};
 use sederunt_core::session::SessionStatus;
+use sederunt_core::turn::Ending;
 
 use crate::strands::{IDLE_AFTER, RETENTION, Voice, after};
-use crate::world::{TTL, World, conflict, ended};
+use crate::world::{TTL, World, ended, ending};
 
 #[tokio::test]
 async fn a_session_goes_idle_by_rest_or_by_time_and_wakes_when_it_is_used() {
@@ -40,9 +41,13 @@ async fn a_session_goes_idle_by_rest_or_by_time_and_wakes_when_it_is_used() {
     let call = world.call().await;
     let running = alice.stored_session(session.id).await;
     assert_eq!(running.status(clock.now()), SessionStatus::Active);
-    let refused = alice.app.sessions().rest(&alice.caller, alice.agent, session.id).await;
-    assert_eq!(conflict(refused), Conflict::Busy);
-    call.done();
+    let rested = alice.app.sessions().rest(&alice.caller, alice.agent, session.id).await.unwrap();
+    assert_eq!((rested.status(clock.now()), rested.running), (SessionStatus::Idle, 0));
+    assert_eq!(ending(&*ended(&started).await), &Ending::Cancelled, "what runs in it is cancelled");
+    drop(call);
+
+    let started = alice.begin(Sitting::In(Box::new(rested)), after(None, "again")).await.unwrap();
+    world.call().await.done();
     ended(&started).await;
     let after_turn = alice.stored_session(session.id).await;
     assert_eq!(after_turn.status(clock.now()), SessionStatus::Active);
