@@ -28,9 +28,6 @@ use crate::versions::definition::Kind;
 use crate::versions::ordinal;
 use crate::{answer, events};
 
-/// How often a session's name is looked at again when another request takes it at the same moment.
-const ATTEMPTS: usize = 3;
-
 /// Begins a response, and answers with it: at its end, as it comes, or at once.
 pub(crate) async fn create(mut asked: Asked) -> Answer {
     let bytes = asked.bytes().await?;
@@ -73,14 +70,6 @@ pub(crate) async fn create(mut asked: Asked) -> Answer {
     }
 }
 
-/// What a request is found to ask of whom.
-struct Wanted {
-    agent: Agent,
-    version: Arc<AgentVersion>,
-    previous: Option<View>,
-    conversation: Option<Conversation>,
-}
-
 /// The agent of the path; else the one that the body refers to.
 async fn agent(asked: &Asked, request: &Request) -> Result<Agent, Failure> {
     let referred = request.agent.as_ref().map(|(name, _)| name.as_str());
@@ -120,79 +109,6 @@ fn check_kind(asked: &Asked, version: &AgentVersion, request: &Request) -> Resul
             Err(Failure::not_implemented(format!("Agents of kind '{}' are kept here, but do not run.", kind.name())))
         }
     }
-}
-
-/// Begins the turn, in the session that the request comes to.
-async fn begin(asked: &Asked, request: &Request, wanted: &Wanted, bytes: &Bytes) -> Result<Started, Failure> {
-    let mut first_attempt = !is_retried(asked);
-    let mut attempts = 0..ATTEMPTS;
-    loop {
-        let last = attempts.next().is_none();
-        match begin_once(asked, request, wanted, bytes, first_attempt).await {
-            // Somebody else has opened the session a moment ago.
-            Err(Error::Conflict { kind: Conflict::AlreadyExists, .. }) if !last => {}
-            // The client asks again because it did not go well, not because it did not hear how it went.
-            Ok(Ok(Started::Stored(record))) if !first_attempt && !came_out_well(&record) => first_attempt = true,
-            Ok(begun) => return begun,
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-async fn begin_once(
-    asked: &Asked,
-    request: &Request,
-    wanted: &Wanted,
-    bytes: &Bytes,
-    first_attempt: bool,
-) -> Result<Result<Started, Failure>, Error> {
-    let prepared = prepare(asked, request, wanted).await;
-    let (sitting, new) = match prepared {
-        Ok(prepared) => prepared,
-        Err(failure) => return Ok(Err(failure)),
-    };
-    let binds = wanted.conversation.is_some() && !matches!(sitting, Sitting::None(_));
-    let place = Place { agent: &wanted.agent, sitting, binds };
-    let key = blake3::hash(bytes).to_hex();
-    let once = RequestOnce { first_attempt, ..once(asked, &key, bytes) };
-    asked.app().turns().begin(&asked.caller, place, new, Some(once)).await.map(Ok)
-}
-
-async fn prepare(
-    asked: &Asked,
-    request: &Request,
-    wanted: &Wanted,
-) -> Result<(Sitting, sederunt_core::turn::NewTurn), Failure> {
-    let Wanted { agent, version, previous, conversation } = wanted;
-    let continued = Continued { previous: previous.as_ref(), conversation: conversation.as_ref() };
-    let is_prompt = Kind::of(&version.definition) == Kind::Prompt;
-    let seated = match is_prompt {
-        true => None,
-        false => Some(seat(asked, agent, version, request, continued).await?),
-    };
-    let input = referred(asked, input::read(request.member("input"))).await?;
-    let head = previous.as_ref().map(|view| view.turn.id);
-    if is_prompt {
-        let head = head.or(conversation.as_ref().and_then(|conversation| conversation.head));
-        answered::check(asked, head, &input).await?;
-    }
-    let strand = conversation.as_ref().map_or(Strand::Own(head), |conversation| Strand::Conversation(conversation.id));
-    let setting = Setting {
-        agent: agent.key.as_str(),
-        version,
-        seated: seated.as_ref(),
-        strand,
-        partition: previous.as_ref().map(|view| view.names.partition().clone()),
-        conversation: conversation.as_ref().map(conversations::name),
-        input,
-    };
-    let new = new_turn(asked, request, setting)?;
-    let sitting = seated.map_or(Sitting::None(version.ordinal), |Seated { sitting, .. }| sitting);
-    Ok((sitting, new))
-}
-
-fn came_out_well(record: &TurnRecord) -> bool {
-    matches!(&record.turn.state, TurnState::Ended { ending } if ending.is_success())
 }
 
 /// Waits for the end. A client that goes away meanwhile cancels the response: nobody reads it any more.

@@ -25,13 +25,30 @@ pub(super) async fn previous(asked: &Asked, id: &str) -> Result<View, Failure> {
     }
 }
 
-/// The items of an input, those that it only refers to among them.
+/// The most items of an input that stand for others: each is looked up.
+const REFERENCES: usize = 1_000;
+
+/// The items of an input, those that it only refers to among them. What is referred to counts against the limit on
+/// bodies as if it had been sent.
 pub(crate) async fn referred(asked: &Asked, input: Vec<Given>) -> Result<Vec<NewItem>, Failure> {
+    let too_much = |message: String| Failure::new(400, "content_size_exceeded", message).param("input");
+    if input.iter().filter(|given| matches!(given, Given::Reference(_))).count() > REFERENCES {
+        return Err(too_much(format!("at most {REFERENCES} items can be referred to")));
+    }
+    let most = asked.settings().body_limit;
+    let mut size = 0;
     let mut items = Vec::with_capacity(input.len());
     for given in input {
         items.push(match given {
             Given::Item(item) => *item,
-            Given::Reference(id) => item_named(asked, &id).await?,
+            Given::Reference(id) => {
+                let item = item_named(asked, &id).await?;
+                size += serde_json::to_vec(&(&item.body, &item.extra)).map_or(0, |json| json.len());
+                if size > most {
+                    return Err(too_much(format!("the items referred to are larger than {most} bytes together")));
+                }
+                item
+            }
         });
     }
     Ok(items)

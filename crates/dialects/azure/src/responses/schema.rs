@@ -120,6 +120,9 @@ pub(crate) fn check_items(items: &[Value]) -> Result<(), Failure> {
     wrong.into_result()
 }
 
+/// The most violations that an answer names: a body can hold millions.
+const MOST: usize = 100;
+
 #[derive(Default)]
 struct Violations(Vec<Value>);
 
@@ -133,6 +136,9 @@ impl Violations {
     }
 
     fn add(&mut self, path: &str, message: String) {
+        if self.0.len() >= MOST {
+            return;
+        }
         let detail = json!({
             "code": "invalid_value", "message": message, "param": path, "type": "invalid_request_error",
         });
@@ -287,6 +293,13 @@ mod tests {
             ("$.metadata.a", "Expected string, got integer"),
         ];
         assert_eq!(found, expected.map(|(path, message)| (path.to_owned(), message.to_owned())));
+    }
+
+    #[test]
+    fn a_body_full_of_violations_has_the_first_of_them_named() {
+        let found = violations(json!({"input": vec![1; 10_000]}));
+        assert_eq!(found.len(), MOST);
+        assert_eq!(found[0].0, "$.input[0]");
     }
 
     #[test]
