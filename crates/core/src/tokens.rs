@@ -88,8 +88,12 @@ impl<'a> Tokens<'a> {
         self.first_key(&caller.tenant, new).await
     }
 
-    /// Makes an API key without being asked by anyone: the first one of an installation.
+    /// Makes an API key without being asked by anyone: the first one of an installation. `Invalid` for the name of an end
+    /// user: those are behind the user who names them, and a key of their own would reach what that user's callers made.
     pub async fn first_key(&self, tenant: &TenantId, new: NewKey) -> Result<(String, Credential)> {
+        if new.user.is_end_user() {
+            return Err(Error::invalid("user", Reason::NotAllowed("a '/' in a user's name".into())));
+        }
         let secret = self.secret("sed_key_");
         let expires = new.life.map(|life| self.now().plus(life));
         let mut key = self.credential(&secret, CredentialKind::ApiKey, tenant, new.user, ClientId::personal(), expires);

@@ -107,9 +107,14 @@ impl Conversations<'_> {
         self.0.store().conversations_by_created(&filter, slice).await
     }
 
-    /// Where the conversation stands, or stood a while ago, in [`Conversations::by_created`].
+    /// Where the conversation stands, or stood a while ago, in [`Conversations::by_created`]. One that the caller may not
+    /// see stands nowhere.
     pub async fn place(&self, caller: &Caller, id: ConversationId) -> Result<Option<Created<ConversationId>>> {
         caller.may(Action::ListSessions)?;
+        let found = self.0.store().conversation(&caller.tenant, id).await?;
+        if found.is_some_and(|conversation| !caller.sees(&conversation.owner, conversation.agent)) {
+            return Ok(None);
+        }
         self.0.store().conversation_place(&caller.tenant, id).await
     }
 

@@ -209,9 +209,14 @@ impl Sessions<'_> {
         self.0.store().sessions_by_created(&filter, true, slice, self.0.now()).await
     }
 
-    /// Where the session of this key stands, or stood a while ago, in [`Sessions::by_created`].
+    /// Where the session of this key stands, or stood a while ago, in [`Sessions::by_created`]. One that the caller may not
+    /// see stands nowhere.
     pub async fn place(&self, caller: &Caller, agent: AgentId, key: &Key) -> Result<Option<Created<SessionId>>> {
         caller.may_on(Action::ListSessions, agent)?;
+        let found = self.0.store().session_by_key(&caller.tenant, agent, key).await?;
+        if found.is_some_and(|session| !caller.sees(&session.owner, Some(agent))) {
+            return Ok(None);
+        }
         self.0.store().session_place(&caller.tenant, agent, key).await
     }
 

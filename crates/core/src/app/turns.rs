@@ -167,9 +167,13 @@ impl Turns<'_> {
         self.0.store().turns_by_created(&filter, slice).await
     }
 
-    /// Where the turn stands, or stood, in [`Turns::by_created`].
+    /// Where the turn stands, or stood, in [`Turns::by_created`]. One that the caller may not see stands nowhere.
     pub async fn place(&self, caller: &Caller, turn: TurnId) -> Result<Option<Created<TurnId>>> {
         caller.may(Action::ListSessions)?;
+        let found = self.0.store().turn(&caller.tenant, turn).await?;
+        if found.is_some_and(|found| !caller.sees(&found.turn.owner, found.turn.agent)) {
+            return Ok(None);
+        }
         self.0.store().turn_place(&caller.tenant, turn).await
     }
 
