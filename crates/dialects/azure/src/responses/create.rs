@@ -3,22 +3,18 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use sederunt_core::agent::{Agent, AgentVersion, VersionRef};
-use sederunt_core::app::{Place, RequestOnce, Sitting};
-use sederunt_core::conversation::Conversation;
 use sederunt_core::engine::Started;
-use sederunt_core::error::{Conflict, Error, FaultKind, Kind as Missing, ModelFault};
-use sederunt_core::store::TurnRecord;
-use sederunt_core::turn::{Ending, Strand, TurnState};
+use sederunt_core::error::{Error, Kind as Missing, ModelFault};
+use sederunt_core::turn::{Ending, TurnState};
 
-use super::new_turn::{Setting, new_turn};
-use super::previous::{previous, referred};
+use super::begin::{Wanted, begin};
+use super::previous::previous;
 use super::request::Request;
 use super::response::View;
-use super::seat::{Continued, SESSION_HEADER, Seated, seat};
-use super::{answered, dressed, input, is_retried, once, with_session};
+use super::seat::SESSION_HEADER;
+use super::{dressed, with_session};
 use crate::agents::selector;
 use crate::asked::Asked;
 use crate::conversations;
@@ -122,7 +118,7 @@ async fn foreground(asked: &Asked, started: Started, view: View) -> Result<Respo
             Err(Error::Model(fault).into())
         }
         TurnState::Ended { ending: Ending::Crashed } => {
-            Err(Error::Model(FaultKind::Unavailable.with("the server stopped meanwhile")).into())
+            Err(Error::unavailable("the server stopped while the response was generated").into())
         }
         TurnState::Ended { .. } | TurnState::Running => Ok(answer::json(&view.whole(&record))),
     }

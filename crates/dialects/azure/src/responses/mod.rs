@@ -1,6 +1,7 @@
 //! Responses: a file per operation, and what they share: which turn an identifier names, and how a turn is shown.
 
 mod answered;
+mod begin;
 mod cancel;
 mod create;
 mod delete;

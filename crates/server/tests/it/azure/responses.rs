@@ -178,6 +178,22 @@ async fn structured_inputs_fill_the_instructions() {
 }
 
 #[tokio::test]
+async fn an_answer_has_the_form_that_was_asked_for_or_the_response_fails() {
+    let desk = desk().await;
+    let format = |schema: Value| json!({"format": {"type": "json_schema", "name": "city", "schema": schema}});
+    let object = json!({"type": "object", "required": ["city"]});
+    let good = desk.ask(json!({"input": "json", "text": format(object.clone())})).await.json(200);
+    assert_eq!((said(&good), &good["text"]), (r#"{"city": "Paris"}"#, &format(object.clone())));
+    let bad = desk.ask(json!({"input": "three words", "text": format(object)})).await;
+    assert_eq!(
+        (error(&bad, 500).0.as_str(), &bad.headers["x-should-retry"]),
+        ("invalid_structured_output", &"false".parse().unwrap())
+    );
+    let unusable = desk.ask(json!({"input": "json", "text": format(json!({"type": 5}))})).await;
+    assert_eq!(error(&unusable, 400).2, "text.format.schema");
+}
+
+#[tokio::test]
 async fn agents_of_other_kinds_do_not_run() {
     let desk = Desk::of(plan()).await;
     let body = json!({"definition": {"kind": "workflow"}});

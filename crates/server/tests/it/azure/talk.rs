@@ -39,6 +39,10 @@ text = "^busy$"
 fault = { kind = "rate_limited", message = "too fast" }
 
 [[rule]]
+text = "^json$"
+reply = '{"city": "Paris"}'
+
+[[rule]]
 text = "^cut$"
 reply = "one two three"
 stop = "length"
@@ -151,7 +155,7 @@ pub fn said(response: &Value) -> &str {
 #[track_caller]
 pub fn error(reply: &Reply, status: u16) -> (String, String, Value) {
     let error = &reply.json(status)["error"];
-    let text = |name: &str| error[name].as_str().unwrap().to_owned();
+    let text = |name: &str| error[name].as_str().unwrap_or_else(|| panic!("{reply:?}")).to_owned();
     (text("code"), text("message"), error["param"].clone())
 }
 
