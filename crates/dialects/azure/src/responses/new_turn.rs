@@ -154,7 +154,7 @@ mod tests {
         let output: NewItem =
             ItemBody::ToolResult(sederunt_core::item::ToolResult { call: "c".into(), output: Ok(json!("x")) }).into();
         let said: NewItem = ItemBody::UserMessage { text: "x".into() }.into();
-        assert_eq!(kind(&[output.clone()]), TurnKind::Outputs);
+        assert_eq!(kind(std::slice::from_ref(&output)), TurnKind::Outputs);
         assert_eq!(kind(&[output, said]), TurnKind::Message);
         assert_eq!(kind(&[]), TurnKind::Message);
     }
