@@ -16,7 +16,7 @@ use crate::store::Keyed;
 use crate::turn::Turn;
 
 /// How often a change is tried again when someone else changed the agent meanwhile.
-const ATTEMPTS: usize = 8;
+const ATTEMPTS: usize = 64;
 
 /// Versions read at once.
 const VERSIONS: u32 = 50;

@@ -4,6 +4,8 @@
 //! names are in camel case (the service's REST reference; `azure-ai-projects` 2.10.0). The `openai` clients repeat 409 and
 //! 5xx by themselves unless told not to by `x-should-retry: false`.
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -116,8 +118,8 @@ impl Failure {
     pub fn error(&self, request_id: &str) -> Value {
         json!({
             "code": self.code,
-            "message": self.message,
-            "param": self.param,
+            "message": cut(&self.message),
+            "param": self.param.as_deref().map(cut),
             "type": self.kind,
             "details": self.details,
             "additionalInfo": {"request_id": request_id},
@@ -144,6 +146,16 @@ impl Failure {
             response.headers_mut().extend(*headers);
         }
         response
+    }
+}
+
+/// The text, or its beginning: what a request repeats of itself in its refusal can be as long as its body. The length and
+/// the end are those of the vendor's container runtime.
+pub(crate) fn cut(text: &str) -> Cow<'_, str> {
+    const LONGEST: usize = 2_048;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => Cow::Owned(format!("{}...[truncated]", text.get(..end).unwrap_or_default())),
+        None => Cow::Borrowed(text),
     }
 }
 

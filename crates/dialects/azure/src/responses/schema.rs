@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, cut};
 
 /// What a member may be.
 #[derive(Clone, Copy)]
@@ -140,7 +140,7 @@ impl Violations {
             return;
         }
         let detail = json!({
-            "code": "invalid_value", "message": message, "param": path, "type": "invalid_request_error",
+            "code": "invalid_value", "message": cut(&message), "param": cut(path), "type": "invalid_request_error",
         });
         self.0.push(detail);
     }
