@@ -18,6 +18,9 @@ const CARD: &str = "agent_card";
 /// The protocols that an endpoint can be configured to speak.
 const PROTOCOLS: [&str; 6] = ["activity", "responses", "a2a", "mcp", "invocations", "invocations_ws"];
 
+/// How the callers of an endpoint can be told apart.
+const SCHEMES: [&str; 4] = ["Entra", "BotService", "BotServiceRbac", "BotServiceTenant"];
+
 /// `agent_endpoint` where nobody said anything: all to the latest version, its declared protocols, else `responses`.
 fn defaults(latest: &Definition) -> Value {
     let declared = match Kind::of(latest) {
@@ -118,7 +121,9 @@ pub(crate) fn check(patch: &Map<String, Value>, after: &Value) -> Result<Vec<sel
     let endpoint = Fields::of(ENDPOINT, endpoint)?;
     endpoint.object("protocol_configuration")?;
     for scheme in endpoint.objects("authorization_schemes")? {
-        scheme.required_text("type")?;
+        if !SCHEMES.contains(&scheme.required_text("type")?) {
+            return Err(must_be(&scheme.path("type"), &format!("one of {}", SCHEMES.join(", "))));
+        }
     }
     match endpoint.get("version_selector") {
         Some(selector) => selector::rules(&endpoint.path("version_selector"), selector),
