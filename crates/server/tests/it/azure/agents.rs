@@ -28,8 +28,11 @@ fn take_identities(value: &mut Value) {
 
 /// A `version_selector` of these versions and shares.
 fn selector(rules: &[(&str, u32)]) -> Value {
-    let rule = |(version, share): &(&str, u32)| json!({"type": "FixedRatio", "agent_version": version, "traffic_percentage": share});
-    json!({"version_selection_rules": rules.iter().map(rule).collect::<Vec<_>>()})
+    let mut list = Vec::new();
+    for (version, share) in rules {
+        list.push(json!({"type": "FixedRatio", "agent_version": version, "traffic_percentage": share}));
+    }
+    json!({"version_selection_rules": list})
 }
 
 #[tokio::test]
@@ -176,6 +179,32 @@ async fn new_sessions_are_shared_out_by_the_selector() {
         }
     }
     assert!(counts.iter().all(|count| (8..=32).contains(count)), "{counts:?}");
+}
+
+#[tokio::test]
+async fn the_share_of_a_deleted_version_goes_to_the_latest() {
+    let desk = Desk::new().await;
+    desk.agent("one").await;
+    desk.version("one", hosted("example/two:1")).await;
+    let patch = json!({"agent_endpoint": {"version_selector": selector(&[("1", 100)])}});
+    desk.patch(&at("/agents/one"), patch).await.expect(200);
+    desk.alice.delete(&at("/agents/one/versions/1")).await.expect(200);
+    let made = desk.alice.post(&sessions_of("one"), json!({})).await.json(201);
+    assert_eq!(made["version_indicator"]["agent_version"], "2");
+}
+
+#[tokio::test]
+async fn an_agent_has_at_most_a_thousand_versions() {
+    let desk = Desk::new().await;
+    for number in 1..=1_000 {
+        desk.version("one", hosted(&format!("i:{number}"))).await;
+    }
+    let body = |image: &str| json!({"definition": hosted(image)});
+    let path = at("/agents/one/versions");
+    assert_eq!(desk.alice.post(&path, body("i:1001")).await.json(400)["error"]["code"], "UserError");
+    assert_eq!(desk.alice.post(&path, body("i:1000")).await.json(200)["version"], "1000");
+    desk.alice.delete(&at("/agents/one/versions/1")).await.expect(200);
+    assert_eq!(desk.alice.post(&path, body("i:1001")).await.json(200)["version"], "1001");
 }
 
 #[tokio::test]
