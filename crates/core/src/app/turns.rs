@@ -106,8 +106,15 @@ impl Turns<'_> {
     pub async fn get(&self, caller: &Caller, turn: TurnId) -> Result<Found> {
         let missing = || Error::not_found(Kind::Turn, turn);
         caller.may(Action::ReadSessions)?;
-        let live = self.0.engine().find(&caller.tenant, turn);
-        let record = self.0.store().turn(&caller.tenant, turn).await?.ok_or_else(missing)?;
+        let mut live = self.0.engine().find(&caller.tenant, turn);
+        let mut record = self.0.store().turn(&caller.tenant, turn).await?.ok_or_else(missing)?;
+        if live.is_none() && record.turn.state == TurnState::Running {
+            // It was accepted this moment, or it ended between the two looks; or it runs on another node.
+            live = self.0.engine().find_accepted(&caller.tenant, turn).await;
+            if live.is_none() {
+                record = self.0.store().turn(&caller.tenant, turn).await?.ok_or_else(missing)?;
+            }
+        }
         let unseen = record.turn.recording == Recording::Nothing && record.turn.state != TurnState::Running;
         if unseen || !caller.sees(&record.turn.owner, record.turn.agent) {
             return Err(missing());

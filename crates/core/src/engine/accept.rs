@@ -94,6 +94,11 @@ impl Accept {
     }
 }
 
+/// What is written into the queue for a turn that waits: nothing, if nothing of it is to be stored.
+fn words(new: &NewTurn) -> String {
+    if new.recording == Recording::Nothing { String::new() } else { new.text() }
+}
+
 impl Engine {
     /// Accepts a turn into its lane and runs it.
     pub(crate) async fn start(&self, setting: Setting, new: NewTurn, request: Option<RequestKey>) -> Result<Started> {
@@ -111,7 +116,7 @@ impl Engine {
         let mut place = None;
         if when_busy == WhenBusy::Queue && self.somebody_waits(&setting, &lane).await? {
             // The lane may be free for a moment: it belongs to whoever came first.
-            let place = place.insert(self.enqueue(&setting.caller.tenant, &lane, new.text(), patience).await?);
+            let place = place.insert(self.enqueue(&setting.caller.tenant, &lane, words(&new), patience).await?);
             place.turn_has_come(false).await?;
         }
         let mut waited = place.is_some();
@@ -154,7 +159,7 @@ impl Engine {
                         let place = match &mut place {
                             Some(place) => place,
                             None => {
-                                place.insert(self.enqueue(&setting.caller.tenant, &lane, new.text(), patience).await?)
+                                place.insert(self.enqueue(&setting.caller.tenant, &lane, words(&new), patience).await?)
                             }
                         };
                         place.turn_has_come(waited).await?;

@@ -111,6 +111,12 @@ impl Engine {
         self.live().get(&turn).filter(|live| live.turn.tenant == *tenant).cloned()
     }
 
+    /// The turn, if it runs here; also one that is being accepted at this moment.
+    pub(crate) async fn find_accepted(&self, tenant: &TenantId, turn: TurnId) -> Option<Arc<Live>> {
+        self.all_accepted().await;
+        self.find(tenant, turn)
+    }
+
     /// Ends the view of turns whose record is gone: readers see their stream break, nothing more is written.
     pub(crate) async fn abandon(&self, which: impl Fn(&Turn) -> bool) {
         self.all_accepted().await;

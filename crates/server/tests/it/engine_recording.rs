@@ -2,13 +2,13 @@
 
 use sederunt_core::app::{App, Settings, Sitting};
 use sederunt_core::engine::Replay;
-use sederunt_core::error::{Error, Kind};
+use sederunt_core::error::{Conflict, Error, Kind};
 use sederunt_core::id::TurnId;
 use sederunt_core::part::{Part, PartBody, text};
 use sederunt_core::turn::{Ending, NewTurn, OnDisconnect, Recording};
 
-use crate::strands::{Voice, after};
-use crate::world::{Ground, World, end_of, ended, ending, hear, next_text, soon};
+use crate::strands::{Voice, after, into};
+use crate::world::{Ground, World, conflict, end_of, ended, ending, hear, next_text, soon};
 
 /// Words that are in no other row.
 const SECRET: &str = "xylophone";
@@ -41,6 +41,15 @@ async fn a_turn_that_is_not_recorded_streams_and_leaves_no_word_behind() {
     let alice = world.voice("alice");
     let plain = alice.talk(&world, recorded(Recording::Items, "marimba"), "marimba").await;
     assert!(plain.turn.kept && is_on_disk(&world.ground, "marimba"), "the search finds what is there");
+    // One of them waits for its turn in a conversation before.
+    let conversation = alice.conversation(Vec::new()).await;
+    let running = alice.begin(Sitting::None(1), into(&conversation, "first")).await.unwrap();
+    let waiting = NewTurn { recording: Recording::Nothing, ..into(&conversation, SECRET) };
+    let patience = Some(std::time::Duration::from_millis(30));
+    let refused = alice.begin(Sitting::None(1), NewTurn { patience, ..waiting }).await;
+    assert_eq!(conflict(refused), Conflict::Busy);
+    world.call().await.done();
+    ended(&running).await;
     let mut new = recorded(Recording::Nothing, SECRET);
     new.extra.insert("dialect".into(), SECRET.into());
     let started = alice.begin(Sitting::None(1), new).await.unwrap();
