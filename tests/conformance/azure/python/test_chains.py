@@ -41,6 +41,13 @@ def test_the_body_names_another_session_for_one_call(talk):
     assert second.output_text == "user: one\nagent: You said: one\n"
 
 
+def test_a_response_goes_with_its_session(talk, agents, agent):
+    first = talk.responses.create(input="one")
+    agents.delete_session(agent, first.agent_session_id)
+    with pytest.raises(NotFoundError):
+        talk.responses.create(input="two", previous_response_id=first.id)
+
+
 def test_the_header_names_a_session_for_continuations_only(talk, session):
     named = {"x-agent-session-id": session}
     first = talk.responses.create(input="one", extra_headers=named)

@@ -2,7 +2,7 @@
 
 import pytest
 from azure_wire import raw
-from openai import APIStatusError, ConflictError, NotFoundError
+from openai import APIStatusError, APITimeoutError, ConflictError, NotFoundError
 
 UNKNOWN = "conv_" + "0" * 16 + "00" + "A" * 32
 
@@ -49,6 +49,22 @@ def test_turns_append_what_was_said(talk):
     assert second.agent_session_id == first.agent_session_id
 
 
+def test_a_streamed_turn_appends_as_well(talk):
+    conversation = talk.conversations.create().id
+    created, *_ = talk.responses.create(input="three words", conversation=conversation, stream=True)
+    assert created.response.conversation.id == conversation
+    assert texts(talk, conversation) == ["three words", "one two three"]
+
+
+def test_a_client_that_gives_up_frees_the_conversation(talk):
+    conversation = talk.conversations.create().id
+    with pytest.raises(APITimeoutError):
+        talk.responses.create(input="hang", conversation=conversation, timeout=0.2)
+    # A turn of the conversation waits until the other has been cancelled.
+    said = talk.responses.create(input="what did I say?", conversation=conversation)
+    assert said.output_text == ""
+
+
 def test_items_from_the_start_are_seen_by_the_model(talk):
     items = [{"type": "message", "role": "user", "content": "hello"}, {"role": "assistant", "content": "Hello to you."}]
     conversation = talk.conversations.create(items=items).id
@@ -63,6 +79,16 @@ def test_a_session_named_in_the_body_becomes_the_conversations(talk, session):
     named = talk.responses.create(input="two", conversation=conversation, extra_body={"agent_session_id": session})
     after = talk.responses.create(input="three", conversation=conversation)
     assert (named.agent_session_id, after.agent_session_id) == (session, session)
+
+
+def test_a_conversation_outlives_its_session(talk, agents, agent):
+    conversation = talk.conversations.create().id
+    first = talk.responses.create(input="three words", conversation=conversation)
+    agents.delete_session(agent, first.agent_session_id)
+    second = talk.responses.create(input="what did I say?", conversation=conversation)
+    assert second.output_text == "user: three words\nagent: one two three\n"
+    assert second.agent_session_id != first.agent_session_id
+    assert len(talk.conversations.items.list(conversation).data) == 4
 
 
 @pytest.mark.parametrize("fault", ["fault failed", "break", "fault context_too_large"])
@@ -134,6 +160,16 @@ def test_what_was_said_outlives_its_conversation(talk):
     said = talk.responses.create(input="three words", conversation=conversation)
     talk.conversations.delete(conversation)
     assert talk.responses.retrieve(said.id).output_text == "one two three"
+
+
+def test_a_conversation_may_have_a_name_of_its_makers(server, talk, new_name):
+    name = new_name()
+    made = raw(server, "POST", "/openai/v1/conversations", {"id": name}, version=None)
+    assert (made.status, made.json["id"]) == (200, name)
+    assert talk.responses.create(input="three words", conversation=name).conversation.id == name
+    assert texts(talk, name) == ["three words", "one two three"]
+    again = raw(server, "POST", "/openai/v1/conversations", {"id": name}, version=None)
+    assert again.status == 409
 
 
 @pytest.mark.parametrize("metadata", [{f"k{n}": "v" for n in range(17)}, {"k" * 65: "v"}, {"k": "v" * 513}, {"k": 1}])

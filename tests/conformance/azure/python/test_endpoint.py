@@ -62,10 +62,16 @@ def test_shares_must_add_up_to_100_over_versions_that_exist(agents, two_versions
     assert agents.get(two_versions) == before
 
 
-def test_an_unknown_kind_of_rule_is_refused(agents, two_versions):
-    body = {"agent_endpoint": {"version_selector": {"version_selection_rules": [{"type": "Sticky"}]}}}
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        {"version_selector": {"version_selection_rules": [{"type": "Sticky"}]}},
+        {"authorization_schemes": [{"type": "None"}]},
+    ],
+)
+def test_an_unknown_kind_of_rule_or_scheme_is_refused(agents, two_versions, endpoint):
     with pytest.raises(HttpResponseError) as refusal:
-        agents.update_details(two_versions, body)
+        agents.update_details(two_versions, {"agent_endpoint": endpoint})
     assert refusal.value.status_code == 400
 
 

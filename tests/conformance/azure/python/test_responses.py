@@ -5,7 +5,6 @@ import re
 import pytest
 from azure_wire import raw, refused
 from openai import APIStatusError, NotFoundError
-from project import openai
 
 
 def body_of(response) -> dict:
@@ -86,13 +85,6 @@ def test_a_stopped_session_goes_on(talk, agents, agent, session):
     assert (resumed.status, resumed.stopped_at is not None) == ("active", True)
 
 
-def test_a_prompt_agent_has_no_session(alice, prompt):
-    answer = openai(alice, prompt).responses.with_raw_response.create(input="three words")
-    assert "x-agent-session-id" not in answer.headers
-    assert "agent_session_id" not in answer.parse().model_extra
-    assert answer.parse().output_text == "one two three"
-
-
 @pytest.mark.parametrize(
     "said",
     [
@@ -148,6 +140,13 @@ def test_an_answer_that_was_cut_is_incomplete(talk):
 def test_a_response_is_read_again_as_it_was(talk):
     said = talk.responses.create(input="three words", metadata={"a": "1"})
     assert body_of(talk.responses.retrieve(said.id)) == body_of(said)
+
+
+def test_a_request_that_the_client_repeats_is_answered_by_the_first(server, agent):
+    path, body = f"/agents/{agent}/endpoint/protocols/openai/responses", {"input": "three words"}
+    first = raw(server, "POST", path, body).json
+    assert raw(server, "POST", path, body, headers={"x-stainless-retry-count": "1"}).json == first
+    assert raw(server, "POST", path, body, headers={"x-stainless-retry-count": "0"}).json["id"] != first["id"]
 
 
 def test_both_bases_read_the_same_responses(at_agent, at_project, server, agent):
@@ -209,14 +208,6 @@ def test_below_an_endpoint_another_agent_may_not_be_named(at_agent, agent, new_a
     with pytest.raises(APIStatusError) as refusal:
         at_agent.responses.create(input="x", extra_body={"agent_reference": same | {"name": new_agent()}})
     assert refusal.value.status_code == 400
-
-
-def test_instructions_are_refused_where_a_prompt_agent_is_named(at_project, prompt):
-    reference = {"type": "agent_reference", "name": prompt}
-    with pytest.raises(APIStatusError) as refusal:
-        at_project.responses.create(input="x", instructions="Be rude.", extra_body={"agent_reference": reference})
-    assert refusal.value.status_code == 400
-    assert "Not allowed when agent is specified" in refusal.value.message
 
 
 def test_an_api_key_serves_as_well_as_a_bearer_token(server, agent):

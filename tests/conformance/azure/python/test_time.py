@@ -95,3 +95,5 @@ def test_what_was_said_does_not_expire(server, alice, agent):
     again = talk.responses.create(input="what did I say?", conversation=conversation)
     assert again.output_text == "user: three words\nagent: one two three\n"
     assert again.agent_session_id != said.agent_session_id
+    chained = talk.responses.create(input="what did I say?", previous_response_id=said.id)
+    assert chained.output_text == again.output_text
