@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Event;
+use super::steps::steps;
 use crate::responses::item;
 use crate::responses::response::View;
 
@@ -200,7 +201,7 @@ impl Expansion {
         self.say(speech, text, events);
     }
 
-    /// An item that has no pieces.
+    /// An item that came whole and is not told in pieces.
     fn simple(&mut self, body: &ItemBody, events: &mut Vec<Event>) {
         self.close("completed", events);
         let shown = item::item(&self.view.names, self.position, body, &Default::default(), "completed");
@@ -209,7 +210,9 @@ impl Expansion {
             return;
         };
         let index = self.next();
-        events.push(self.item_event("response.output_item.added", index, shown.clone()));
+        let (added, between) = steps(&shown, index);
+        events.push(self.item_event("response.output_item.added", index, added));
+        events.extend(between);
         events.push(self.item_event("response.output_item.done", index, shown));
     }
 

@@ -1,7 +1,9 @@
 //! A response's stream: parts of a turn become events, events become server-sent frames.
 
 mod expansion;
+mod steps;
 mod stream;
+mod tools;
 
 pub(crate) use stream::{again, live, stored};
 
