@@ -2,6 +2,7 @@
 //! being removed, lies in `blobs/.work`, which is emptied at start: the process that holds the data directory's lock is
 //! the only one here.
 
+mod homes;
 mod room;
 mod tree;
 mod upload;
@@ -74,7 +75,7 @@ impl Folder {
 impl Shared {
     /// The home's folder, if it was ever written to.
     fn home(&self, home: &Home) -> io::Result<Option<OwnedFd>> {
-        let [tenant, session] = segments(home);
+        let [tenant, session] = homes::segments(home);
         let found = tree::enter(&self.base, &tenant).and_then(|tenant| tree::enter(&tenant, &session));
         match found {
             Ok(folder) => Ok(Some(folder)),
@@ -84,7 +85,7 @@ impl Shared {
     }
 
     fn make_home(&self, home: &Home) -> io::Result<OwnedFd> {
-        let [tenant, session] = segments(home);
+        let [tenant, session] = homes::segments(home);
         let tenant = tree::enter_or_make(&self.base, &tenant, self.durable)?.0;
         Ok(tree::enter_or_make(&tenant, &session, self.durable)?.0)
     }
@@ -216,7 +217,7 @@ impl Blobs for Folder {
     async fn delete_all(&self, home: &Home) -> Result<()> {
         let home = home.clone();
         let delete = move |shared: &Shared| {
-            let [tenant, session] = segments(&home);
+            let [tenant, session] = homes::segments(&home);
             let tenant = match tree::enter(&shared.base, &tenant) {
                 Ok(tenant) => tenant,
                 Err(Errno::NOENT) => return Ok(()),
@@ -232,7 +233,7 @@ impl Blobs for Folder {
 
     async fn homes(&self, after: Option<&Home>, limit: u32) -> Result<Vec<Home>> {
         let after = after.cloned();
-        self.blocking(move |shared| homes(shared, after.as_ref(), limit as usize).map_err(broken)).await
+        self.blocking(move |shared| homes::list(&shared.base, after.as_ref(), limit as usize).map_err(broken)).await
     }
 }
 
@@ -266,34 +267,6 @@ fn chunks(file: File, size: u64) -> BoxStream<'static, Result<Bytes>> {
         Ok(Some((chunk, (file, left))))
     };
     stream::try_unfold((file, size), next).boxed()
-}
-
-/// Homes by the names of their folders.
-fn homes(shared: &Shared, after: Option<&Home>, limit: usize) -> io::Result<Vec<Home>> {
-    let after = after.map(segments);
-    let mut found = Vec::new();
-    for tenant in tree::folders(&shared.base, after.as_ref().map(|[tenant, _]| tenant.as_str()), usize::MAX)? {
-        let Some(name) = tree::tenant_of(&tenant) else { continue };
-        let begun = after.as_ref().filter(|[first, _]| *first == tenant).map(|[_, session]| session.as_str());
-        for session in tree::folders(&tree::enter(&shared.base, &tenant)?, begun, limit + 1)? {
-            // The last one seen is not shown again.
-            if begun == Some(session.as_str()) {
-                continue;
-            }
-            if let Ok(session) = session.parse() {
-                found.push(Home { tenant: name.clone(), session });
-            }
-            if found.len() == limit {
-                return Ok(found);
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// The names of the folders that lead to a home.
-fn segments(home: &Home) -> [String; 2] {
-    [tree::segment_of(&home.tenant), home.session.to_string()]
 }
 
 /// A defect of the disk, or one of ours.

@@ -12,7 +12,6 @@ use sederunt_core::Error;
 use sederunt_core::blob::{BlobPath, Entry};
 use sederunt_core::clock::Time;
 use sederunt_core::error::{Kind, Reason};
-use sederunt_core::id::TenantId;
 use sederunt_core::page::{Order, Slice, Sliced};
 
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -209,34 +208,6 @@ fn is_shown(folder: &OwnedFd, name: &str, kind: FileType) -> Result<bool, Errno>
     }
 }
 
-/// The name of a tenant's folder: small letters, digits, `_` and `-` stand for themselves, all else is written `%XX`, so
-/// that no two tenants share one, also where large and small letters are the same to the file system.
-pub(super) fn segment_of(tenant: &TenantId) -> String {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
-    let written = tenant.as_str().bytes().map(|byte| match plain(byte) {
-        true => char::from(byte).to_string(),
-        false => format!("%{byte:02X}"),
-    });
-    // The empty name has a mark of its own.
-    Some(written.collect()).filter(|name: &String| !name.is_empty()).unwrap_or_else(|| "%".to_owned())
-}
-
-/// The tenant whose folder has this name.
-pub(super) fn tenant_of(segment: &str) -> Option<TenantId> {
-    let mut parts = segment.split('%');
-    let mut bytes = parts.next()?.as_bytes().to_vec();
-    for part in parts {
-        if segment == "%" {
-            break;
-        }
-        let (code, rest) = part.split_at_checked(2)?;
-        bytes.push(u8::from_str_radix(code, 16).ok()?);
-        bytes.extend_from_slice(rest.as_bytes());
-    }
-    let tenant = TenantId(String::from_utf8(bytes).ok()?);
-    (segment_of(&tenant) == segment).then_some(tenant)
-}
-
 /// Nothing is there.
 pub(super) fn absent(path: &BlobPath) -> Error {
     Error::not_found(Kind::Blob, path)
@@ -276,21 +247,5 @@ pub(super) fn unwritten(error: Errno, path: &BlobPath) -> Error {
     match error {
         Errno::NOTDIR | Errno::LOOP => leads_through_file(path),
         error => missed(error, path),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn a_tenants_folder_has_a_plain_name_of_its_own(tenant in ".{0,20}") {
-            let segment = segment_of(&TenantId(tenant.clone()));
-            prop_assert!(segment.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'%' | b'_' | b'-')));
-            prop_assert!(!segment.is_empty());
-            prop_assert_eq!(tenant_of(&segment), Some(TenantId(tenant)));
-        }
     }
 }
