@@ -11,6 +11,7 @@ use sederunt_core::caller::{Action, Caller};
 use sederunt_core::error::{Error, Kind};
 use sederunt_core::id::Key;
 use sederunt_web::body::BodyError;
+use sederunt_web::query::Query;
 use sederunt_web::read_body;
 use serde_json::{Map, Value};
 
@@ -111,29 +112,5 @@ pub(crate) fn json_object(body: &[u8]) -> Result<Map<String, Value>, Failure> {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err(Failure::new(400, INVALID, "the body must be a JSON object")),
         Err(error) => Err(Failure::new(400, INVALID, error.to_string())),
-    }
-}
-
-/// The query's parameters. Of one that is repeated, the last counts.
-#[derive(Debug)]
-pub(crate) struct Query(Vec<(String, String)>);
-
-impl Query {
-    pub fn read(query: &str) -> Self {
-        Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
-    }
-
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().rev().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
-    }
-
-    /// A parameter that is `true` or `false`; false if absent.
-    pub fn flag(&self, name: &str) -> Result<bool, Failure> {
-        match self.get(name) {
-            None | Some("") => Ok(false),
-            Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
-            Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
-            Some(_) => Err(Failure::invalid(name, format!("{name} must be true or false"))),
-        }
     }
 }

@@ -11,6 +11,7 @@ use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use sederunt_core::error::{Conflict, Error, FaultKind, Kind, ModelFault, Reason, Unauthenticated};
 use sederunt_web::Refusals;
+use sederunt_web::fields::WrongField;
 use serde_json::{Value, json};
 
 /// The code of what is wrong in a request and has no code of its own.
@@ -164,6 +165,12 @@ pub const REFUSALS: Refusals = Refusals {
     panicked: |id| Failure::new(500, "server_error", INTERNAL).respond(id),
     too_many: |id| Failure::new(429, "rate_limit_exceeded", TOO_MANY).respond(id),
 };
+
+impl From<WrongField> for Failure {
+    fn from(wrong: WrongField) -> Self {
+        Self::invalid(wrong.path, wrong.message)
+    }
+}
 
 impl From<Error> for Failure {
     /// The table. A new kind of error breaks it on purpose.

@@ -10,7 +10,6 @@
 
 mod action;
 mod agents;
-mod answer;
 mod asked;
 mod conversations;
 mod end_user;
@@ -44,6 +43,8 @@ use sederunt_core::App;
 use operation::{Surface, operation};
 
 pub use failure::REFUSALS;
+
+use sederunt_web::answer;
 
 /// What can be chosen about the dialect.
 #[derive(Clone, Debug)]

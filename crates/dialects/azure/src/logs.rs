@@ -22,12 +22,13 @@ use sederunt_core::error::{Error, Kind};
 use sederunt_core::id::{Key, TurnId};
 use sederunt_core::journal::{Following, LogLine, Stream};
 use sederunt_core::session::Session;
+use sederunt_web::query::Query;
 use sederunt_web::stream_body;
 use serde_json::{Map, Value};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 
-use crate::asked::{Asked, Query};
+use crate::asked::Asked;
 use crate::failure::Failure;
 use crate::operation::{Answer, Surface, operation};
 use crate::responses::{Kept, Names};

@@ -11,10 +11,10 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use sederunt_core::caller::Caller;
 use sederunt_core::error::{Error, Unauthenticated};
 use sederunt_core::id::TenantId;
-use sederunt_web::RequestId;
-use sederunt_web::{Credential, credential};
+use sederunt_web::query::Query;
+use sederunt_web::{Credential, RequestId, credential};
 
-use crate::asked::{Asked, Query};
+use crate::asked::Asked;
 use crate::end_user::end_user;
 use crate::failure::Failure;
 use crate::features::Feature;

@@ -5,9 +5,9 @@
 //! between them (`azure-ai-projects` 2.10.0). The texts of refusals are the vendor's container runtime's.
 
 use sederunt_core::page::{Order, Slice};
+use sederunt_web::query::Query;
 use serde_json::{Map, Value};
 
-use crate::asked::Query;
 use crate::failure::Failure;
 
 const DEFAULT: u32 = 20;

@@ -6,12 +6,12 @@ use http::{HeaderValue, StatusCode, header};
 use serde_json::Value;
 
 /// 200 with JSON.
-pub(crate) fn json(value: &Value) -> Response {
+pub fn json(value: &Value) -> Response {
     json_with(StatusCode::OK, value)
 }
 
 /// JSON with this status.
-pub(crate) fn json_with(status: StatusCode, value: &Value) -> Response {
+pub fn json_with(status: StatusCode, value: &Value) -> Response {
     let mut response = Response::new(Body::from(value.to_string()));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -19,6 +19,6 @@ pub(crate) fn json_with(status: StatusCode, value: &Value) -> Response {
 }
 
 /// 204: done, nothing to say.
-pub(crate) fn no_content() -> Response {
-    sederunt_web::status_only(StatusCode::NO_CONTENT)
+pub fn no_content() -> Response {
+    crate::status_only(StatusCode::NO_CONTENT)
 }
