@@ -169,6 +169,7 @@ fn every_other_statement_finds_its_rows_by_a_key() {
         sessions::BY_KEY,
         sessions::COUNT_UP,
         sessions::PATCH_AND_MOVE,
+        sessions::LIVE,
         sessions::REST,
         sessions::TOUCH,
         system::FORGET,

@@ -101,6 +101,14 @@ pub(crate) const REST: &str = change!(
     concat!("running = 0 and ", living!("", "$3"))
 );
 
+/// A time to live that is given anew counts from now. A step of its own: it moves the entry by which the sweeper finds what
+/// is due.
+pub(crate) const LIVE: &str = change!(
+    "ttl = $4, expires = case when $4 > 9223372036854775807 - $3 then 9223372036854775807 else $3 + $4 end, \
+     due = case when $4 > 9223372036854775807 - $3 then 9223372036854775807 else $3 + $4 end",
+    living!("", "$3")
+);
+
 macro_rules! patch {
     ($moved:literal) => {
         change!(
@@ -108,12 +116,6 @@ macro_rules! patch {
                 "title = case when $4 = 1 then $5 else title end, metadata = coalesce($6, metadata), \
                  enabled = coalesce($7, enabled), description = case when $8 = 1 then $9 else description end, accessed = $3, ",
                 stopped!("$3"),
-                // A time to live that is given anew counts from now, and the sweeper must not look too late.
-                ", ttl = case when $10 = 1 then $11 else ttl end, \
-                 expires = case when $10 = 1 then case when $11 > 9223372036854775807 - $3 then 9223372036854775807 \
-                 else $3 + $11 end else expires end, \
-                 due = case when $10 = 1 then case when $11 > 9223372036854775807 - $3 then 9223372036854775807 \
-                 else $3 + $11 end else due end",
                 $moved
             ),
             living!("", "$3")
@@ -195,10 +197,12 @@ impl SessionStore for SqlStore {
             patch.enabled,
             patch.description.is_some(),
             patch.description.clone().flatten(),
-            patch.ttl.is_some(),
-            patch.ttl.flatten().map(nanos),
         ];
-        let mut steps = Vec::with_capacity(3);
+        let mut steps = Vec::with_capacity(4);
+        if let Some(ttl) = patch.ttl {
+            let lives = params![tenant.as_str(), id.as_str(), now.nanos(), ttl.map(nanos)];
+            steps.push(Step::guarded(Guard::Session, LIVE, lives));
+        }
         if touch {
             steps.push(Step::any(DRAW, params![tenant.as_str(), id.as_str()]));
             steps.push(Step::any(LEAVE, params![tenant.as_str(), id.as_str(), now.nanos()]));

@@ -1,5 +1,7 @@
 //! Sessions: making, changing, deleting, counting, and lists by creation.
 
+use std::time::Duration;
+
 use sederunt_core::error::{Conflict, Kind};
 use sederunt_core::session::{Session, SessionFilter, SessionPatch};
 use sederunt_core::store::Keyed;
@@ -134,6 +136,36 @@ async fn only_a_touch_moves_a_session_to_the_front() {
         let none = SessionPatch { title: Some(None), enabled: Some(false), ..SessionPatch::default() };
         let changed = update(&none, false, at(3)).await;
         assert_eq!((changed.title, changed.enabled, changed.metadata), (None, false, session.metadata.clone()));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_time_to_live_given_anew_counts_from_then_and_a_description_can_be_emptied_or_taken_away() {
+    each(async |world| {
+        let agent = world.agent("helper").await;
+        let session = world.mortal_session(&agent, at(0)).await;
+        let update = async |patch: SessionPatch, now| {
+            world.store.update_session(&world.tenant, session.id, &patch, false, now).await
+        };
+        let ttl = |ttl| SessionPatch { ttl: Some(ttl), ..SessionPatch::default() };
+        let longer = update(ttl(Some(Duration::from_secs(7200))), at(60)).await.unwrap();
+        assert_eq!((longer.ttl, longer.expires), (Some(Duration::from_secs(7200)), Some(at(7260))));
+        assert_eq!(update(ttl(None), at(61)).await.unwrap().expires, None);
+        let shorter = update(ttl(Some(Duration::from_secs(1))), at(62)).await.unwrap();
+        assert_eq!(shorter.expires, Some(at(63)));
+        world.sweep(at(63)).await;
+        assert_eq!(world.read(&session).await, None);
+        assert_eq!(missing(update(ttl(None), at(64)).await), Kind::Session);
+
+        let session = world.session(&agent, at(0)).await;
+        let describe = async |text: Option<&str>| {
+            let patch = SessionPatch { description: Some(text.map(str::to_owned)), ..SessionPatch::default() };
+            world.store.update_session(&world.tenant, session.id, &patch, false, at(1)).await.unwrap().description
+        };
+        assert_eq!(describe(Some("about pumps")).await.as_deref(), Some("about pumps"));
+        assert_eq!(describe(Some("")).await.as_deref(), Some(""));
+        assert_eq!(describe(None).await, None);
     })
     .await;
 }
