@@ -153,7 +153,9 @@ def test_starting_after_is_a_number(server, talk):
     )
 
 
-def test_a_response_in_the_background_keeps_its_session_busy_but_readable(talk, agents, agent):
+def test_stopping_a_session_ends_what_runs_in_it(talk, agents, agent):
     started = talk.responses.create(input="hang", background=True)
     assert agents.get_session(agent, started.agent_session_id).status == "active"
-    talk.responses.cancel(started.id)
+    agents.stop_session(agent, started.agent_session_id)
+    assert ended(talk, started.id).status == "cancelled"
+    assert agents.get_session(agent, started.agent_session_id).status == "idle"

@@ -76,3 +76,15 @@ def test_a_response_that_ran_when_the_server_ended_can_be_replayed_to_an_end(sta
         assert [event.type for event in replayed[len(seen) :]].count("response.failed") == 1
         assert talk.conversations.items.list(conversation).data == []
         assert talk.responses.create(input="three words", conversation=conversation).output_text == "one two three"
+
+
+def test_what_is_not_to_be_stored_is_nowhere_in_the_data(start, tmp_path):
+    server = start()
+    assert raw(server, "POST", "/agents/kept/versions", {"definition": HOSTED}).status == 200
+    path = "/agents/kept/endpoint/protocols/openai/responses"
+    for store, word in ((True, "this-is-stored"), (False, "this-is-not-stored")):
+        assert raw(server, "POST", path, {"input": word, "store": store}).status == 200
+    start()
+    data = b"".join(file.read_bytes() for file in (tmp_path / "data").rglob("*") if file.is_file())
+    assert b"this-is-stored" in data
+    assert b"this-is-not-stored" not in data

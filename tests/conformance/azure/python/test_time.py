@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from azure.ai.projects.models import ContainerConfiguration, HostedAgentDefinition, SessionConfiguration
-from azure.core.exceptions import ResourceNotFoundError
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from openai import NotFoundError
 from project import openai
 
@@ -74,6 +74,8 @@ def test_a_session_expires_after_thirty_days_without_activity(server, alice, age
     assert [other.status for other in agents.list_sessions(agent)] == ["expired"]
     with pytest.raises(NotFoundError):
         talk.responses.create(input="x", extra_body={"agent_session_id": session})
+    with pytest.raises(ResourceExistsError):
+        agents.stop_session(agent, session)
     assert agents.delete_session(agent, session) is None
     with pytest.raises(ResourceNotFoundError):
         agents.get_session(agent, session)

@@ -1,7 +1,10 @@
 """Agent versions: numbers, equal content, drafts, limits, deletion."""
 
+import io
+
 import pytest
 from azure.ai.projects.models import (
+    CodeConfiguration,
     ContainerConfiguration,
     ExternalAgentDefinition,
     HostedAgentDefinition,
@@ -237,19 +240,28 @@ def test_a_version_with_sessions_is_deleted_by_force_only(agents, name):
     assert agents.get_session(name, other).status == "active"
 
 
-def test_code_and_manifests_are_answered_501(server, name):
-    refused(
-        raw(server, "POST", f"/agents/{name}/versions:import", {"manifest_id": "m", "parameter_values": {}}),
-        501,
-        "not_implemented",
-    )
-    refused(raw(server, "POST", "/agents:import", {"manifest_id": "m", "parameter_values": {}}), 501, "not_implemented")
-    upload = raw(
-        server,
-        "POST",
-        f"/agents/{name}/versions",
-        b"--b--",
-        headers={"Content-Type": "multipart/form-data; boundary=b"},
-    )
-    refused(upload, 501, "not_implemented")
-    refused(raw(server, "GET", f"/agents/{name}/code:download"), 501, "not_implemented")
+def test_with_its_last_version_the_agent_goes_too(agents, agent):
+    assert agents.delete_version(agent, "1").deleted
+    with pytest.raises(ResourceNotFoundError):
+        agents.get(agent)
+
+
+def test_code_and_manifests_are_answered_501(agents, name):
+    code = CodeConfiguration(runtime="python_3_11", entry_point=["main.py"], dependency_resolution="bundled")
+    definition = HostedAgentDefinition(cpu="1", memory="2Gi", code_configuration=code, protocol_versions=[])
+    archive = io.BytesIO(b"PK")
+    archive.name = "code.zip"
+    calls = [
+        lambda: agents.create_version_from_manifest(name, manifest_id="m", parameter_values={}),
+        lambda: agents.create_version_from_code(name, definition=definition, code=archive),
+        lambda: list(agents.download_code(name)),
+    ]
+    for call in calls:
+        with pytest.raises(HttpResponseError) as refusal:
+            call()
+        assert (refusal.value.status_code, refusal.value.model.error.code) == (501, "not_implemented")
+
+
+def test_manifests_of_agents_are_answered_501_too(server, agent):
+    for path in ("/agents:import", f"/agents/{agent}/import"):
+        refused(raw(server, "POST", path, {"manifest_id": "m", "parameter_values": {}}), 501, "not_implemented")
