@@ -112,6 +112,9 @@ impl Expansion {
             self.begin(speech, events);
         }
         let Some(open) = &mut self.open else { return };
+        if delta.is_empty() {
+            return;
+        }
         open.text.push_str(delta);
         let Open { id, index, .. } = &*open;
         events.push(match speech {

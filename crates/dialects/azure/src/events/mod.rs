@@ -3,7 +3,6 @@
 mod expansion;
 mod steps;
 mod stream;
-mod tools;
 
 pub(crate) use stream::{again, live, stored};
 

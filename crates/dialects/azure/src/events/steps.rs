@@ -15,7 +15,7 @@ struct Steps {
     /// The last step, and the one in its place where the item says that it failed.
     after: &'static [&'static str],
     failed: &'static [&'static str],
-    /// The members that are empty at the beginning.
+    /// The members that are empty at the beginning. What came out of a call is not there yet.
     grows: &'static [&'static str],
 }
 
@@ -63,7 +63,7 @@ const MCP_CALL: Steps = Steps {
     text: Some(("arguments", "response.mcp_call_arguments.delta", "response.mcp_call_arguments.done")),
     after: &["response.mcp_call.completed"],
     failed: &["response.mcp_call.failed"],
-    grows: &["arguments", "output"],
+    grows: &["arguments"],
 };
 
 const CUSTOM: Steps = Steps {
@@ -115,6 +115,9 @@ fn beginning(item: &Value, grows: &[&str]) -> Value {
             _ => {}
         }
     }
+    if let Value::Object(members) = &mut item {
+        members.remove("output");
+    }
     if let Some(status) = item.get_mut("status") {
         *status = "in_progress".into();
     }
@@ -131,7 +134,8 @@ mod tests {
 
     #[test]
     fn a_call_grows_from_nothing_and_its_text_is_one_piece() {
-        let item = json!({"type": "mcp_call", "id": "mcp_1", "name": "list", "arguments": "{}", "status": "completed"});
+        let item = json!({"type": "mcp_call", "id": "mcp_1", "name": "list", "arguments": "{}",
+            "output": "two", "status": "completed"});
         let (added, events) = steps(&item, 2);
         let empty =
             json!({"type": "mcp_call", "id": "mcp_1", "name": "list", "arguments": "", "status": "in_progress"});
