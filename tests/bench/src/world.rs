@@ -48,6 +48,7 @@ impl World {
             client: ClientId::personal(),
             title: None,
             auto_title: None,
+            description: None,
             metadata: Default::default(),
             enabled: true,
             ttl: Some(ttl),
@@ -63,6 +64,7 @@ impl World {
             turns: 0,
             items: 0,
             last_turn: None,
+            context: None,
             extra: Default::default(),
         }
     }
@@ -139,6 +141,8 @@ impl World {
             usage: None,
             parts: Some(Vec::new()),
             auto_title: Some(text.into()),
+            context: None,
+            hides: Vec::new(),
             now,
         };
         self.store.finish_turn(&finish).await?;

@@ -67,7 +67,7 @@ pub(crate) struct Setting {
     pub opens: bool,
     /// Whether the turns of the turn's conversation run in that session from now on.
     pub binds: bool,
-    /// The form that its answer must have; known once it is accepted.
+    /// The form that its answer must have, where that is ours to see to; known once it is accepted.
     pub form: Option<Arc<Form>>,
 }
 
@@ -103,11 +103,12 @@ impl Engine {
     /// Accepts a turn into its lane and runs it.
     pub(crate) async fn start(&self, setting: Setting, new: NewTurn, request: Option<RequestKey>) -> Result<Started> {
         self.admit()?;
-        self.model_of(&setting.agent, &setting.version)?;
+        let model = self.model_of(&setting.agent, &setting.version)?;
         let parameters = setting.version.definition.bind(new.parameters.clone())?;
         let new = NewTurn { parameters, ..new };
         let format = new.options.format.as_ref().or(setting.version.definition.options.format.as_ref());
-        let setting = Setting { form: Form::of(format)?.map(Arc::new), ..setting };
+        let form = if model.keeps_form() { None } else { Form::of(format)?.map(Arc::new) };
+        let setting = Setting { form, ..setting };
         let Some(lane) = setting.lane(new.strand) else {
             return self.accept(&setting, &new, None, request, None).await;
         };

@@ -19,8 +19,6 @@ pub(super) struct Answer {
     pub open: Vec<ToolCall>,
     /// Text that was not shown yet.
     pub held: Vec<String>,
-    /// Whether text was held back at all.
-    pub held_back: bool,
     /// Whether it refused to answer.
     pub refused: bool,
 }
@@ -58,7 +56,7 @@ impl Held {
 impl Run {
     /// Asks once. Where a form was asked for, text is held back for as long as it may be the whole of the last answer.
     pub(super) async fn ask(&self, model: &dyn Model, request: ModelRequest) -> Result<Answer, Halt> {
-        let mut held = Held::new(self.setting.form.is_some() && !model.keeps_form());
+        let mut held = Held::new(self.setting.form.is_some());
         let so_far = self.live.items();
         let groups = so_far.iter().filter_map(|item| match item {
             ItemBody::ToolCall(call) => Some(call.group + 1),
@@ -117,7 +115,7 @@ impl Run {
             }
             match halt {
                 Some(Ok(stop)) => {
-                    return Ok(Answer { stop, open, held: held.texts, held_back: held.active, refused: held.refused });
+                    return Ok(Answer { stop, open, held: held.texts, refused: held.refused });
                 }
                 Some(Err(fault)) => return Err(fault.into()),
                 None => {}

@@ -47,7 +47,7 @@ impl Run {
     /// What is wrong with an answer, if it is the turn's last and a form was asked for. What was cut short, or refused, is
     /// no answer that could have one.
     pub(super) fn wrong_form(&self, answer: &Answer) -> Option<String> {
-        let form = self.setting.form.as_ref().filter(|_| answer.held_back)?;
+        let form = self.setting.form.as_ref()?;
         let text = answer.held.concat();
         let goes_on =
             !answer.open.is_empty() || text.is_empty() && matches!(self.doings().last(), Some(ItemBody::ToolResult(_)));
