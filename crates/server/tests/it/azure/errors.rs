@@ -1,6 +1,7 @@
 //! Every refusal of agents, versions and sessions, in the service's envelope, whole.
 
 use http::Method;
+use sederunt_core::app::Save;
 use sederunt_core::caller::{Action, Grants};
 use sederunt_core::id::{TenantId, UserId};
 use sederunt_core::tokens::NewKey;
@@ -274,6 +275,17 @@ async fn sessions_that_cannot_be() {
     refused("one", bare, param, "version_indicator.agent_version is required").await;
     let alias = json!({"version_indicator": {"type": "version_ref", "agent_version": "@latest"}});
     refused("one", alias, param, "version_indicator.agent_version must be a version's number").await;
+}
+
+#[tokio::test]
+async fn a_session_that_no_model_could_serve() {
+    let desk = Desk::new().await;
+    let definition = json!({"name": "Odd", "model": "nobody-configured-it"});
+    crate::palantir::agent(&desk.house, "odd", definition, Save::Publish).await;
+    let made = desk.alice.post(&sessions_of("odd"), json!({"agent_session_id": "my-session"})).await;
+    let error = &made.json(424)["error"];
+    assert_eq!(error["code"], "session_not_ready");
+    assert!(error["message"].as_str().unwrap().starts_with("Session 'my-session' did not become ready: "), "{error}");
 }
 
 #[tokio::test]
