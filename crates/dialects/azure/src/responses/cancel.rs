@@ -20,8 +20,12 @@ pub(crate) async fn cancel(asked: Asked) -> Answer {
     if turn.state == TurnState::Running {
         match asked.app().turns().cancel_one(&asked.caller, turn.id, CancelOutcome::Drop).await {
             Ok(record) => return Ok(answer::json(&view.whole(&record))),
-            // It has ended in this moment.
-            Err(Error::Conflict { kind: Conflict::NotInProgress, .. }) => {}
+            // It has ended in this moment, perhaps by another cancellation: how, is known once that is stored.
+            Err(Error::Conflict { kind: Conflict::NotInProgress, .. }) => {
+                if let Some(live) = &found.live {
+                    live.outcome().await;
+                }
+            }
             Err(error) => return Err(error.into()),
         }
     }
