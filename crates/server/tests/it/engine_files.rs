@@ -48,8 +48,7 @@ async fn homes_without_a_session_are_removed_and_those_of_living_sessions_stay()
         let home = Home { tenant, session: SessionId(Uuid::from_u128(number)) };
         world.ground.blobs.put(&home, &path("a.txt"), content("left"), ROOM, Time::from_nanos(0)).await.unwrap();
     }
-    assert_eq!(homes(&world).await, 301);
-    assert_eq!(world.app.sweep().await.unwrap().reaped, 300);
+    world.app.sweep().await.unwrap();
     assert_eq!(homes(&world).await, 1);
     let session = alice.stored_session(id).await;
     let slice = Slice { order: Order::OldestFirst, after: None, before: None, limit: 10 };
