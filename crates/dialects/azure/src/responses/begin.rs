@@ -9,7 +9,7 @@ use sederunt_core::conversation::Conversation;
 use sederunt_core::engine::Started;
 use sederunt_core::error::{Conflict, Error, FaultKind};
 use sederunt_core::store::TurnRecord;
-use sederunt_core::turn::{NewTurn, Strand, TurnState};
+use sederunt_core::turn::{Ending, NewTurn, Strand, TurnState};
 
 use super::new_turn::{Setting, new_turn};
 use super::previous::referred;
@@ -50,9 +50,30 @@ pub(super) async fn begin(
             // The client asks again because it did not go well, not because it did not hear how it went; or what it did not
             // hear was not to be stored.
             Ok(Started::Stored(record)) if !first_attempt && !can_be_told_again(&record) => first_attempt = true,
+            // It joins one that is cancelled if the client of the first attempt is gone; this client is not.
+            Ok(joined @ Started::Live(_)) if !first_attempt && !request.stream && !request.background => {
+                let record = ended(asked, &joined).await?;
+                if !was_cancelled(&record) {
+                    return Ok(Started::Stored(record));
+                }
+                first_attempt = true;
+            }
             begun => return begun,
         }
     }
+}
+
+/// Waits for the end of a response in the foreground. If the client goes away meanwhile, it is cancelled: nobody reads it
+/// any more.
+pub(super) async fn ended(asked: &Asked, started: &Started) -> Result<Arc<TurnRecord>, Failure> {
+    let listening = started.read();
+    let record = asked.app().turns().outcome(started).await?;
+    drop(listening);
+    Ok(record)
+}
+
+fn was_cancelled(record: &TurnRecord) -> bool {
+    matches!(&record.turn.state, TurnState::Ended { ending: Ending::Cancelled })
 }
 
 fn is_taken(failure: &Failure) -> bool {

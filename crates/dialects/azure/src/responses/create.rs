@@ -9,7 +9,7 @@ use sederunt_core::engine::Started;
 use sederunt_core::error::{Error, Kind as Missing, ModelFault};
 use sederunt_core::turn::{Ending, TurnState};
 
-use super::begin::{Wanted, begin};
+use super::begin::{Wanted, begin, ended};
 use super::previous::previous;
 use super::request::Request;
 use super::response::View;
@@ -107,11 +107,9 @@ fn check_kind(asked: &Asked, version: &AgentVersion, request: &Request) -> Resul
     }
 }
 
-/// Waits for the end. A client that goes away meanwhile cancels the response: nobody reads it any more.
+/// What a response comes to in the end.
 async fn foreground(asked: &Asked, started: Started, view: View) -> Result<Response, Failure> {
-    let listening = started.read();
-    let record = asked.app().turns().outcome(&started).await?;
-    drop(listening);
+    let record = ended(asked, &started).await?;
     match &record.turn.state {
         TurnState::Ended { ending: Ending::Failed { kind, message } } => {
             let fault = ModelFault { kind: *kind, message: message.clone(), detail: String::new() };

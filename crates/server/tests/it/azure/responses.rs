@@ -385,6 +385,32 @@ async fn a_repeated_request_is_joined_unless_it_had_failed() {
 }
 
 #[tokio::test]
+async fn a_request_that_is_repeated_after_its_client_hung_up_is_answered_anew() {
+    let desk = desk().await;
+    let attempt = async |count: &str| {
+        let request = desk.alice.request(Method::POST, &openai("clerk", "/responses"));
+        let request = request.header("x-stainless-retry-count", count).json(&json!({"input": "hang at once"}));
+        let mut sent = Box::pin(request.send());
+        let states = soon(async {
+            loop {
+                tokio::select! {
+                    answer = &mut sent => panic!("{answer:?}"),
+                    states = desk.states() => if states.first().is_some_and(|state| state == "in_progress") {
+                        return states;
+                    }
+                }
+            }
+        });
+        let states = states.await;
+        drop(sent);
+        soon(async { while desk.states().await[0] != "cancelled" {} }).await;
+        states
+    };
+    assert_eq!(attempt("0").await, ["in_progress"]);
+    assert_eq!(attempt("1").await, ["in_progress", "cancelled"]);
+}
+
+#[tokio::test]
 async fn a_turn_of_another_dialect_is_a_response_to_go_on_from() {
     let desk = desk_of(plan()).await;
     let rid = &desk.house.agent("echo").rid;
