@@ -3,7 +3,8 @@
 from uuid import uuid4
 
 import pytest
-from sides import Side
+from compare import Names
+from sides import Reply, Side
 from wire import until
 
 TOOLS = [{"type": "function", "name": "get_weather", "parameters": {"type": "object"}, "strict": False}]
@@ -17,6 +18,15 @@ def said(events: list[dict]) -> list[str]:
     return [event["delta"] for event in events if "delta" in event]
 
 
+def told(reply: Reply) -> list[dict]:
+    """The events of the items in a stream, but for the agent that they name."""
+    names = Names()
+    events = [names.plain(event) for event in reply.events if "response" not in event]
+    for event in events:
+        event.get("item", {}).pop("agent_reference", None)
+    return events
+
+
 def text_of(response: dict) -> str:
     return response["output"][-1]["content"][0]["text"]
 
@@ -28,6 +38,11 @@ def test_a_stream_is_the_container_s(responses: Side, direct: Side, words: str):
     assert kinds(through) == kinds(own)
     assert said(through) == said(own)
     assert [event["sequence_number"] for event in through] == list(range(len(own)))
+
+
+@pytest.mark.parametrize("words", ["search", "run code", "draw", "ask a server", "a tool of another kind"])
+def test_what_the_container_does_by_itself_is_shown(responses: Side, direct: Side, words: str):
+    assert told(responses.create(words, stream=True)) == told(direct.create(words, stream=True))
 
 
 def test_a_stream_comes_while_the_container_speaks(responses: Side):

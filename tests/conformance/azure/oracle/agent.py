@@ -10,7 +10,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from azure.ai.agentserver.invocations import InvocationAgentServerHost
@@ -93,6 +93,65 @@ def texts_of(items: Any) -> list[str]:
     return [part["text"] for item in items for part in item.get("content") or [] if part.get("text")]
 
 
+def search(stream: ResponseEventStream) -> Iterator[Any]:
+    call = stream.add_output_item_web_search_call()
+    yield call.emit_added()
+    yield call.emit_in_progress()
+    yield call.emit_searching()
+    yield call.emit_completed()
+    yield call.emit_done()
+
+
+def run_code(stream: ResponseEventStream) -> Iterator[Any]:
+    call = stream.add_output_item_code_interpreter_call()
+    yield call.emit_added()
+    yield call.emit_in_progress()
+    yield call.emit_interpreting()
+    yield from call.code("print(1)")
+    yield call.emit_completed()
+    yield call.emit_done()
+
+
+def draw(stream: ResponseEventStream) -> Iterator[Any]:
+    call = stream.add_output_item_image_gen_call()
+    yield call.emit_added()
+    yield call.emit_in_progress()
+    yield call.emit_generating()
+    yield call.emit_completed()
+    yield call.emit_done("AAAA")
+
+
+def ask_server(stream: ResponseEventStream) -> Iterator[Any]:
+    tools = stream.add_output_item_mcp_list_tools("pumps")
+    yield tools.emit_added()
+    yield tools.emit_in_progress()
+    yield tools.emit_completed()
+    yield tools.emit_done()
+    call = stream.add_output_item_mcp_call("pumps", "list")
+    yield call.emit_added()
+    yield call.emit_in_progress()
+    yield from call.arguments("{}")
+    yield call.emit_completed()
+    yield call.emit_done()
+
+
+def call_own_kind(stream: ResponseEventStream) -> Iterator[Any]:
+    call = stream.add_output_item_custom_tool_call("call_1", "grep")
+    yield call.emit_added()
+    yield from call.input("pump")
+    yield call.emit_done()
+
+
+OWN_TOOLS = {
+    "search": search,
+    "run code": run_code,
+    "draw": draw,
+    "ask a server": ask_server,
+    "a tool of another kind": call_own_kind,
+}
+"""What an agent does by itself before it says that it is done."""
+
+
 @app.response_handler
 async def answer(request: Any, context: Any, cancelled: asyncio.Event) -> AsyncIterator[Any]:
     said = await context.get_input_items()
@@ -113,6 +172,14 @@ async def answer(request: Any, context: Any, cancelled: asyncio.Event) -> AsyncI
         yield call.emit_arguments_delta('{"city":"Paris"}')
         yield call.emit_arguments_done('{"city":"Paris"}')
         yield call.emit_done()
+    elif text == "two cities":
+        for at, city in enumerate(("Paris", "Rome"), 1):
+            call = stream.add_output_item_function_call("get_weather", f"call_{at}")
+            yield call.emit_added()
+            arguments = json.dumps({"city": city}, separators=(",", ":"))
+            yield call.emit_arguments_delta(arguments)
+            yield call.emit_arguments_done(arguments)
+            yield call.emit_done()
     elif text == "think":
         thought = stream.add_output_item_reasoning_item()
         yield thought.emit_added()
@@ -120,6 +187,11 @@ async def answer(request: Any, context: Any, cancelled: asyncio.Event) -> AsyncI
             yield event
         yield thought.emit_done()
         async for event in say(stream, "Thought about it."):
+            yield event
+    elif text in OWN_TOOLS:
+        for event in OWN_TOOLS[text](stream):
+            yield event
+        async for event in say(stream, "Done."):
             yield event
     elif text == "refuse":
         message = stream.add_output_item_message()

@@ -1,6 +1,8 @@
 """The vendor's runtime and Sederunt side by side, with the same agent."""
 
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,15 @@ from sides import Side
 HERE = Path(__file__).parent
 AGENT = "server-default-agent"
 """What the runtime calls its agent."""
+
+CONFIG = """
+model_rules = [{{ agent = "*", use = "container" }}]
+
+[models.container]
+provider = "responses"
+container = true
+base_url = "{url}"
+"""
 
 HOSTED = {
     "kind": "hosted",
@@ -30,10 +41,17 @@ def runtime() -> Iterator[Side]:
         yield Side("the vendor's runtime", running.url)
 
 
-@pytest.fixture(scope="session")
-def ours() -> Iterator[Side]:
-    """Sederunt, with the script as the model of its agent."""
-    with Server("--script", str(HERE / "script.toml")) as server:
+@pytest.fixture(scope="session", params=["script", "container"])
+def ours(request: pytest.FixtureRequest) -> Iterator[Side]:
+    """Sederunt, whose agent is answered for by the script, and then by a container of the same runtime behind it."""
+    with ExitStack() as stack:
+        if request.param == "script":
+            server = stack.enter_context(Server("--script", str(HERE / "script.toml")))
+        else:
+            container = stack.enter_context(Container())
+            config = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "config.toml"
+            config.write_text(CONFIG.format(url=container.url))
+            server = stack.enter_context(Server(environment={"SEDERUNT_CONFIG": str(config)}))
         project = Side(
             "Sederunt",
             f"{server.url}/api/projects/default",
@@ -62,12 +80,20 @@ def compare(
         runs = [side.fresh() for side in (runtime, ours)]
         for side in runs:
             case(side)
-        name = request.node.name.removeprefix("test_").replace("[", ": ").removesuffix("]")
+        name = case_of(request.node)
         found = [str(each) for each in differences(*(side.seen for side in runs)) if not agreed.allows(name, each)]
         if found:
             pytest.fail(f"{name} differs:\n" + "\n".join(dict.fromkeys(found)), pytrace=False)
 
     return run
+
+
+def case_of(test: pytest.Function) -> str:
+    """The test's name and variant, whoever answers for the agent."""
+    name = test.originalname.removeprefix("test_")
+    who = test.callspec.params["ours"]
+    variant = test.callspec.id.removeprefix(who).removesuffix(who).strip("-")
+    return f"{name}: {variant}" if variant else name
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

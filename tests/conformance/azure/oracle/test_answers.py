@@ -3,7 +3,7 @@
 import pytest
 
 TOOLS = [{"type": "function", "name": "get_weather", "parameters": {"type": "object"}, "strict": False}]
-ANSWERS = ["three words", "weather", "think", "refuse", "cut off"]
+ANSWERS = ["three words", "weather", "two cities", "think", "refuse", "cut off"]
 FAILURES = ["break before anything", "break after two words"]
 
 
