@@ -31,15 +31,19 @@ pub(crate) fn read(input: Option<&Value>) -> Vec<Given> {
 
 /// One piece of input.
 pub(crate) fn given(raw: &Map<String, Value>) -> Given {
-    let id = raw.get("id").and_then(Value::as_str);
+    match reference(raw) {
+        Some(id) => Given::Reference(id.to_owned()),
+        None => Given::Item(Box::new(new_item(raw))),
+    }
+}
+
+/// The identifier of the item that a piece of input refers to; `None` if it is an item itself.
+pub(super) fn reference(raw: &Map<String, Value>) -> Option<&str> {
     let is_reference = match raw.get("type").and_then(Value::as_str) {
         Some(kind) => kind == "item_reference",
         None => !raw.contains_key("role") && !raw.contains_key("content"),
     };
-    match id {
-        Some(id) if is_reference => Given::Reference(id.to_owned()),
-        _ => Given::Item(Box::new(new_item(raw))),
-    }
+    raw.get("id").and_then(Value::as_str).filter(|_| is_reference)
 }
 
 fn new_item(raw: &Map<String, Value>) -> NewItem {

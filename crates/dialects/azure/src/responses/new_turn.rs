@@ -10,7 +10,9 @@ use sederunt_core::model::Wire;
 use sederunt_core::turn::{NewTurn, OnDisconnect, OnFailure, Recording, Strand, TurnKind};
 use serde_json::{Map, Value, json};
 
+use super::input::reference;
 use super::instructions::rendered;
+use super::item;
 use super::kept::{Kept, Names};
 use super::request::Request;
 use super::response::{REPEATED, REPEATED_IF_GIVEN};
@@ -116,9 +118,26 @@ fn wire(asked: &Asked, request: &Request, setting: &Setting<'_>, id: TurnId) -> 
         Strand::Conversation(conversation) => Names::in_conversation(id, conversation),
         Strand::Session | Strand::Own(_) => Names::beginning(id, setting.partition.clone()),
     };
+    if let Some(Value::Array(input)) = body.get_mut("input") {
+        send_along(input, &setting.input, &response);
+    }
     let mut headers = container_headers(asked);
     headers.push(("x-agent-response-id".into(), response.response()));
     Wire { dialect: NAME.into(), body: Value::Object(body), headers }
+}
+
+/// Puts items in the place of references to them: a container does not know what things are called here. `items` are
+/// those of the input, piece for piece.
+fn send_along(input: &mut [Value], items: &[NewItem], names: &Names) {
+    for (piece, item) in input.iter_mut().zip(items) {
+        if piece.as_object().and_then(reference).is_none() {
+            continue;
+        }
+        if let Some(Value::Object(mut shown)) = item::item(names, 0, &item.body, &item.extra, "completed") {
+            shown.remove("id");
+            *piece = Value::Object(shown);
+        }
+    }
 }
 
 /// The headers that a container gets with any request: for whom it is, by what it is known, and what the client sends
@@ -147,6 +166,17 @@ mod tests {
         let mut names: Vec<_> = passed_on(&map).into_iter().map(|(name, _)| name).collect();
         names.sort_unstable();
         assert_eq!(names, ["traceparent", "x-client-colour"]);
+    }
+
+    #[test]
+    fn a_container_gets_the_items_that_the_input_refers_to() {
+        let said: NewItem = ItemBody::UserMessage { text: "one".into() }.into();
+        let own = json!({"role": "user", "content": "two"});
+        let mut input = [json!({"type": "item_reference", "id": "msg_1"}), own.clone()];
+        send_along(&mut input, &[said.clone(), said], &Names::beginning(TurnId(uuid::Uuid::nil()), None));
+        let content = json!([{"type": "input_text", "text": "one"}]);
+        let sent = json!({"type": "message", "role": "user", "content": content, "status": "completed"});
+        assert_eq!(input, [sent, own]);
     }
 
     #[test]
