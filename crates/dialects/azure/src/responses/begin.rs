@@ -7,7 +7,7 @@ use sederunt_core::agent::{Agent, AgentVersion};
 use sederunt_core::app::{Place, RequestOnce, Sitting};
 use sederunt_core::conversation::Conversation;
 use sederunt_core::engine::Started;
-use sederunt_core::error::{Conflict, Error, FaultKind};
+use sederunt_core::error::{Conflict, Error, FaultKind, Kind};
 use sederunt_core::store::TurnRecord;
 use sederunt_core::turn::{Ending, NewTurn, Strand, TurnState};
 
@@ -20,9 +20,9 @@ use super::{answered, input, is_recorded, is_retried, once};
 use crate::asked::Asked;
 use crate::conversations;
 use crate::failure::Failure;
-use crate::versions::definition::Kind;
+use crate::versions::definition;
 
-/// How often a session's name is looked at again when another request takes it at the same moment.
+/// How often a session is looked for again when another request takes its name, or deletes it, at the same moment.
 const ATTEMPTS: usize = 3;
 
 /// What a request is found to ask of whom.
@@ -45,8 +45,8 @@ pub(super) async fn begin(
     loop {
         let last = attempts.next().is_none();
         match begin_once(asked, request, wanted, bytes, first_attempt).await {
-            // Somebody else has opened the session a moment ago.
-            Err(failure) if !last && is_taken(&failure) => {}
+            // Somebody else has opened the session a moment ago, or deleted it, perhaps while the turn waited for another.
+            Err(failure) if !last && has_changed(&failure) => {}
             // The client asks again because it did not go well, not because it did not hear how it went; or what it did not
             // hear was not to be stored.
             Ok(Started::Stored(record)) if !first_attempt && !can_be_told_again(&record) => first_attempt = true,
@@ -76,8 +76,11 @@ fn was_cancelled(record: &TurnRecord) -> bool {
     matches!(&record.turn.state, TurnState::Ended { ending: Ending::Cancelled })
 }
 
-fn is_taken(failure: &Failure) -> bool {
-    matches!(failure.core(), Some(Error::Conflict { kind: Conflict::AlreadyExists, .. }))
+fn has_changed(failure: &Failure) -> bool {
+    matches!(
+        failure.core(),
+        Some(Error::Conflict { kind: Conflict::AlreadyExists, .. } | Error::NotFound { kind: Kind::Session, .. })
+    )
 }
 
 fn can_be_told_again(record: &TurnRecord) -> bool {
@@ -118,7 +121,7 @@ fn refused(error: Error, has_session: bool) -> Failure {
 async fn prepare(asked: &Asked, request: &Request, wanted: &Wanted) -> Result<(Sitting, NewTurn), Failure> {
     let Wanted { agent, version, previous, conversation } = wanted;
     let continued = Continued { previous: previous.as_ref(), conversation: conversation.as_ref() };
-    let is_prompt = Kind::of(&version.definition) == Kind::Prompt;
+    let is_prompt = definition::Kind::of(&version.definition) == definition::Kind::Prompt;
     let seated = match is_prompt {
         true => None,
         false => Some(seat(asked, agent, version, request, continued).await?),
