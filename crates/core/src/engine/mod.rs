@@ -5,6 +5,7 @@
 //! first (the model's end, a cancel, a deletion) decides how it ended.
 
 mod accept;
+mod acceptance;
 mod ask;
 mod finish;
 mod form;
