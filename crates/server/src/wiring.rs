@@ -174,7 +174,10 @@ pub fn dialects(app: &App, config: &Config, metrics: &Metrics, development: bool
         if palantir.json_on_429 { sederunt_palantir::REFUSALS_WITH_BODY } else { sederunt_palantir::REFUSALS };
     let palantir = sederunt_palantir::router(app.clone(), settings).layer(edge("palantir", refusals).layer());
     let azure = sederunt_azure::router(app.clone(), azure(&config.azure, http));
-    Ok(palantir.merge(azure.layer(edge("azure", sederunt_azure::REFUSALS).layer())))
+    let azure = azure.layer(edge("azure", sederunt_azure::REFUSALS).layer());
+    let vectara = sederunt_vectara::router(app.clone(), vectara(&config.vectara, http));
+    let vectara = vectara.layer(edge("vectara", sederunt_vectara::REFUSALS).layer());
+    Ok(palantir.merge(azure).merge(vectara))
 }
 
 fn azure(azure: &config::Azure, http: &config::Http) -> sederunt_azure::Settings {
@@ -190,6 +193,16 @@ fn azure(azure: &config::Azure, http: &config::Http) -> sederunt_azure::Settings
         body_limit: http.body_size,
         body_timeout: http.body_time,
         ..sederunt_azure::Settings::default()
+    }
+}
+
+fn vectara(vectara: &config::Vectara, http: &config::Http) -> sederunt_vectara::Settings {
+    sederunt_vectara::Settings {
+        body_limit: http.body_size,
+        body_timeout: http.body_time,
+        file_size: vectara.file_size as u64,
+        artifact_ttl: vectara.artifact_ttl,
+        keep_alive: vectara.keep_alive,
     }
 }
 

@@ -29,6 +29,7 @@ pub struct Config {
     pub models: BTreeMap<String, Model>,
     pub palantir: Palantir,
     pub azure: Azure,
+    pub vectara: Vectara,
     pub limits: Limits,
     pub log: Log,
 }
@@ -175,6 +176,19 @@ pub struct Azure {
     pub expired_retention: Duration,
     #[serde(deserialize_with = "de_time")]
     pub conversation_wait: Duration,
+    #[serde(deserialize_with = "de_time")]
+    pub keep_alive: Duration,
+    #[serde(deserialize_with = "de_size")]
+    pub file_size: usize,
+}
+
+/// `[vectara]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "documented where the defaults are")]
+pub struct Vectara {
+    #[serde(deserialize_with = "de_time")]
+    pub artifact_ttl: Duration,
     #[serde(deserialize_with = "de_time")]
     pub keep_alive: Duration,
     #[serde(deserialize_with = "de_size")]
