@@ -11,9 +11,7 @@ use sederunt_core::turn::{NewTurn, OnDisconnect, OnFailure, Recording, Strand, T
 use serde_json::{Map, Value, json};
 
 use super::input::reference;
-use super::input::{Given, given};
 use super::instructions::rendered;
-use super::item;
 use super::item;
 use super::kept::{Kept, Names};
 use super::request::Request;
@@ -116,18 +114,15 @@ fn wire(asked: &Asked, request: &Request, setting: &Setting<'_>, id: TurnId) -> 
     if let Some(conversation) = &setting.conversation {
         body.insert("conversation".into(), json!({"id": conversation}));
     }
-    let names = match setting.strand {
+    let response = match setting.strand {
         Strand::Conversation(conversation) => Names::in_conversation(id, conversation),
         Strand::Session | Strand::Own(_) => Names::beginning(id, setting.partition.clone()),
     };
-    if let Some(Value::Array(items)) = body.get_mut("input") {
-        resolve(items, &setting.input, &names);
-    }
     if let Some(Value::Array(input)) = body.get_mut("input") {
         send_along(input, &setting.input, &response);
     }
     let mut headers = container_headers(asked);
-    headers.push(("x-agent-response-id".into(), names.response()));
+    headers.push(("x-agent-response-id".into(), response.response()));
     Wire { dialect: NAME.into(), body: Value::Object(body), headers }
 }
 
@@ -141,19 +136,6 @@ fn send_along(input: &mut [Value], items: &[NewItem], names: &Names) {
         if let Some(Value::Object(mut shown)) = item::item(names, 0, &item.body, &item.extra, "completed") {
             shown.remove("id");
             *piece = Value::Object(shown);
-        }
-    }
-}
-
-/// Puts items in place of those that only refer to them, by names that the container never heard.
-fn resolve(items: &mut [Value], input: &[NewItem], names: &Names) {
-    let refers = |item: &Value| item.as_object().is_some_and(|raw| matches!(given(raw), Given::Reference(_)));
-    for (at, (item, meant)) in items.iter_mut().zip(input).enumerate() {
-        let position = u32::try_from(at).unwrap_or(u32::MAX);
-        if refers(item)
-            && let Some(whole) = item::item(names, position, &meant.body, &meant.extra, "completed")
-        {
-            *item = whole;
         }
     }
 }
