@@ -67,9 +67,14 @@ pub(super) async fn begin(
 /// any more.
 pub(super) async fn ended(asked: &Asked, started: &Started) -> Result<Arc<TurnRecord>, Failure> {
     let listening = started.read();
-    let record = asked.app().turns().outcome(started).await?;
+    let record = asked.app().turns().outcome(started).await;
     drop(listening);
-    Ok(record)
+    record.map_err(|error| match error {
+        Error::NotFound { kind: Kind::Session, .. } => {
+            Failure::not_found("The session was deleted while the response ran in it.")
+        }
+        error => error.into(),
+    })
 }
 
 fn was_cancelled(record: &TurnRecord) -> bool {
