@@ -46,7 +46,7 @@ impl Conversations<'_> {
         match self.0.store().insert_conversation(&conversation, key.as_ref()).await? {
             Keyed::Replayed(id) => return self.get(caller, id.parse()?).await,
             Keyed::Applied(()) if items.is_empty() => {}
-            Keyed::Applied(()) => drop(self.0.engine().import(caller, &conversation, items).await?),
+            Keyed::Applied(()) => drop(self.0.engine().import(caller, &conversation, items, None).await?),
         }
         Ok(conversation)
     }
@@ -118,15 +118,18 @@ impl Conversations<'_> {
         self.0.store().conversation_place(&caller.tenant, id).await
     }
 
-    /// Adds items to the end of a conversation; returns them. `Conflict(Busy)` while a turn runs in it.
+    /// Adds items to the end of a conversation; returns them. `Conflict(Busy)` while a turn runs in it. Repeated with the
+    /// same key, they are those added then.
     pub async fn add_items(
         &self,
         caller: &Caller,
         conversation: &Conversation,
         items: Vec<NewItem>,
+        once: Option<RequestOnce<'_>>,
     ) -> Result<Vec<Item>> {
         caller.may(Action::Talk)?;
-        Ok(self.0.engine().import(caller, conversation, items).await?.items)
+        let key = once.map(|once| once.key(self.0, caller));
+        Ok(self.0.engine().import(caller, conversation, items, key).await?.items)
     }
 
     /// A piece of the list of a conversation's items.

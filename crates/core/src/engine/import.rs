@@ -3,19 +3,21 @@
 use super::Engine;
 use crate::caller::Caller;
 use crate::conversation::Conversation;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::id::{ItemId, TurnId};
 use crate::item::{Item, NewItem};
-use crate::store::{Accept, Finish, TurnRecord};
+use crate::store::{Accept, Finish, RequestKey, TurnRecord};
 use crate::turn::{Ending, Lane, OnDisconnect, OnFailure, Parent, Recording, Turn, TurnKind, TurnState};
 
 impl Engine {
-    /// Adds items to a conversation. `Conflict(Busy)` while a turn runs in it.
+    /// Adds items to a conversation. `Conflict(Busy)` while a turn runs in it. Repeated with the same key, it is what was
+    /// added then.
     pub(crate) async fn import(
         &self,
         caller: &Caller,
         conversation: &Conversation,
         items: Vec<NewItem>,
+        request: Option<RequestKey>,
     ) -> Result<TurnRecord> {
         self.admit()?;
         let ports = &self.0.ports;
@@ -84,12 +86,16 @@ impl Engine {
             parent: Parent::ConversationHead,
             input,
             fence,
-            request: None,
+            request,
             waited: None,
             opens: None,
             binds: false,
         };
         let turn = ports.store.import_turn(&accept, &finish).await?;
-        Ok(TurnRecord { turn, items: accept.input })
+        if turn.id == id {
+            return Ok(TurnRecord { turn, items: accept.input });
+        }
+        let before = ports.store.turn(&turn.tenant, turn.id).await?;
+        before.ok_or_else(|| Error::not_found(Kind::Turn, turn.id))
     }
 }

@@ -110,7 +110,7 @@ async fn items_may_be_brought_and_taken_away_and_the_model_sees_what_is_left() {
     let conversations = alice.app.conversations();
     let items = brought.map(Into::into).to_vec();
     let stood = alice.look(conversation.id).await;
-    let added = conversations.add_items(&alice.caller, &stood, items).await.unwrap();
+    let added = conversations.add_items(&alice.caller, &stood, items, None).await.unwrap();
     assert_eq!(alice.items(&conversation).await, ["system: be brief", "user: old", "agent: older"]);
     let gone = &added[1];
     conversations.remove_item(&alice.caller, &conversation, gone.turn, gone.position).await.unwrap();
@@ -119,7 +119,8 @@ async fn items_may_be_brought_and_taken_away_and_the_model_sees_what_is_left() {
     let started = alice.begin(Sitting::None(1), into(&conversation, "new")).await.unwrap();
     let call = world.call().await;
     assert_eq!(line(&call.request), ["system: be brief", "user: old"]);
-    let busy = conversations.add_items(&alice.caller, &conversation, vec![NewTurn::message("x").input.remove(0)]).await;
+    let busy =
+        conversations.add_items(&alice.caller, &conversation, vec![NewTurn::message("x").input.remove(0)], None).await;
     assert_eq!(conflict(busy), Conflict::Busy);
     call.text("newer");
     call.done();

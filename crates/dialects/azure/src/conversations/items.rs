@@ -15,18 +15,21 @@ use crate::fields::must_be;
 use crate::ids;
 use crate::operation::Answer;
 use crate::paging::{Paging, page, unknown_cursor};
-use crate::responses::{Names, check_items, given, item, referred};
+use crate::responses::{Names, check_items, given, item, once, referred};
 
 /// The most items that one request may add.
 const MOST: usize = 20;
 
 /// Adds items to the end.
 pub(crate) async fn add_items(mut asked: Asked) -> Answer {
-    let body = json_object(&asked.bytes().await?)?;
+    let bytes = asked.bytes().await?;
+    let body = json_object(&bytes)?;
     let items = body.get("items").ok_or_else(|| crate::fields::missing("items"))?;
     let items = read(&asked, items).await?;
     let conversation = conversation(&asked).await?;
-    let added = asked.app().conversations().add_items(&asked.caller, &conversation, items).await?;
+    let key = blake3::hash(&bytes).to_hex();
+    let once = once(&asked, &key, &bytes);
+    let added = asked.app().conversations().add_items(&asked.caller, &conversation, items, Some(once)).await?;
     Ok(answer::json(&list(added.iter().filter_map(|item| shown_item(&conversation, item)).collect(), false)))
 }
 

@@ -118,6 +118,22 @@ async fn items_are_added_read_and_removed() {
 }
 
 #[tokio::test]
+async fn items_of_a_repeated_request_are_added_once() {
+    let desk = desk().await;
+    let conversation = desk.conversation(json!({})).await;
+    let path = project(&format!("/conversations/{conversation}/items"));
+    let attempt = async |count: &str| {
+        let request = desk.alice.request(http::Method::POST, &path).header("x-stainless-retry-count", count);
+        let body = json!({"items": [{"role": "user", "content": "one"}]});
+        crate::harness::Reply::of(request.json(&body)).await.json(200)
+    };
+    let added = attempt("0").await;
+    assert_eq!(attempt("1").await, added);
+    assert_eq!(texts(&desk, &conversation).await, ["one"]);
+    assert_ne!(attempt("0").await, added);
+}
+
+#[tokio::test]
 async fn items_are_paged_in_both_orders_and_between_cursors() {
     let desk = desk().await;
     let items: Vec<_> = (0..7).map(|n| json!({"role": "user", "content": n.to_string()})).collect();
