@@ -149,6 +149,13 @@ def test_a_streamed_response_that_loses_its_client_is_cancelled(talk):
     until(lambda: state() == "cancelled", "the end of the response")
 
 
+def test_a_stream_ends_when_its_session_is_deleted(talk, agents, agent, session):
+    events = iter(talk.responses.create(input="hang", stream=True, extra_body={"agent_session_id": session}))
+    assert next(events).type == "response.created"
+    agents.delete_session(agent, session)
+    assert list(events)[-1].type in ("response.failed", "error")
+
+
 def test_the_helper_ends_with_the_whole_text(talk):
     with talk.responses.stream(model="scripted", input="three words") as events:
         kinds = [event.type for event in events]
