@@ -3,6 +3,7 @@
 mod agents;
 mod conversations;
 mod files;
+mod revisions;
 mod sessions;
 mod turns;
 
@@ -30,6 +31,7 @@ use crate::model::Models;
 use crate::page::TokenSeal;
 use crate::store::{Store, Swept};
 use crate::tool::Tools;
+use crate::vault::Vault;
 
 /// What the core stands on. Each is handed in, so that a test can hold it still.
 #[derive(Clone)]
@@ -52,6 +54,8 @@ pub struct Ports {
     pub identity: Arc<dyn Identity>,
     /// Who is told what happens, for metrics.
     pub observer: Arc<dyn Observer>,
+    /// What seals the secrets that people give.
+    pub vault: Vault,
 }
 
 impl fmt::Debug for Ports {

@@ -28,6 +28,7 @@ pub mod store;
 pub mod tokens;
 pub mod tool;
 pub mod turn;
+pub mod vault;
 
 pub use app::App;
 pub use error::{Error, Result};

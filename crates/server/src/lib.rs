@@ -13,4 +13,5 @@ pub mod nearest;
 pub mod ready;
 pub mod root;
 pub mod runtime;
+pub mod vault;
 pub mod wiring;

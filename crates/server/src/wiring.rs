@@ -24,6 +24,7 @@ use crate::demo;
 use crate::fault::Fault;
 use crate::models;
 use crate::runtime::Open;
+use crate::vault;
 
 /// What the application stands on beside the configuration: what a test holds still.
 #[derive(Clone, Debug)]
@@ -44,6 +45,8 @@ pub struct Ground {
 pub async fn app(config: &Config, ground: &Ground, metrics: &Metrics) -> Result<App, Fault> {
     let models = models::registry(&config.models, &config.model_rules, &ground.chance)?;
     let store: Arc<SqlStore> = Arc::new(store(&config.store, ground, Some(metrics))?);
+    let ids = Ids::new(ground.chance.clone());
+    let own_key = if ground.development { Some(data_directory(&config.store.url)?) } else { None };
     let ports = Ports {
         identity: Arc::new(Keyring::new(store.clone(), ground.timer.clone(), ground.development)),
         store,
@@ -52,7 +55,8 @@ pub async fn app(config: &Config, ground: &Ground, metrics: &Metrics) -> Result<
         tools: Arc::new(NoTools),
         clock: ground.clock.clone(),
         timer: ground.timer.clone(),
-        ids: Ids::new(ground.chance.clone()),
+        vault: vault::vault(&config.secrets, own_key.as_deref(), &ids)?,
+        ids,
         observer: Arc::new(metrics.clone()),
     };
     let limits = &config.limits;
@@ -187,6 +191,7 @@ fn azure(azure: &config::Azure, http: &config::Http) -> sederunt_azure::Settings
         session_ttl: azure.session_ttl,
         idle_timeout: azure.session_idle,
         expired_retention: azure.expired_retention,
+        sessions: azure.sessions.into(),
         conversation_wait: azure.conversation_wait,
         keep_alive: azure.keep_alive,
         file_size: azure.file_size as u64,

@@ -30,6 +30,7 @@ pub struct Config {
     pub palantir: Palantir,
     pub azure: Azure,
     pub vectara: Vectara,
+    pub secrets: Secrets,
     pub limits: Limits,
     pub log: Log,
 }
@@ -174,6 +175,7 @@ pub struct Azure {
     pub session_idle: Duration,
     #[serde(deserialize_with = "de_time")]
     pub expired_retention: Duration,
+    pub sessions: u32,
     #[serde(deserialize_with = "de_time")]
     pub conversation_wait: Duration,
     #[serde(deserialize_with = "de_time")]
@@ -193,6 +195,17 @@ pub struct Vectara {
     pub keep_alive: Duration,
     #[serde(deserialize_with = "de_size")]
     pub file_size: usize,
+}
+
+/// `[secrets]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "documented where the defaults are")]
+pub struct Secrets {
+    #[serde(deserialize_with = "de_unset")]
+    pub key_env: Option<String>,
+    #[serde(deserialize_with = "de_path")]
+    pub key_file: Option<PathBuf>,
 }
 
 /// What happens to fields that an API does not have.

@@ -24,6 +24,7 @@ use sederunt_core::session::{NewSession, Session};
 use sederunt_core::store::{SessionStore as _, TurnRecord, TurnStore as _, Waiting};
 use sederunt_core::tool::Tools;
 use sederunt_core::turn::{CancelOutcome, Ending, Lane, NewTurn, OnFailure, TurnState};
+use sederunt_core::vault::Vault;
 use sederunt_store::{Durability, Folder, Options, SqlStore, Sqlite};
 use serde_json::{Map, Value};
 use tempfile::TempDir;
@@ -37,6 +38,9 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// When the clock stands.
 pub const START: &str = "2026-01-02T03:04:05Z";
+
+/// What the key of secrets is made from.
+const VAULT_KEY: &str = "only for tests: nothing secret here";
 
 /// How long a session lives after its last turn.
 pub const TTL: Duration = Duration::from_secs(24 * 3_600);
@@ -93,6 +97,7 @@ impl Ground {
             ids: self.ids.clone(),
             identity: Arc::new(Keyring::new(self.store.clone(), timer, true)),
             observer: Arc::new(NoObserver),
+            vault: Vault::new(VAULT_KEY).unwrap(),
         }
     }
 }

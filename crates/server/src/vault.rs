@@ -1,0 +1,95 @@
+//! The vault's key: from the environment or a file; in a development server, one of its own in the data directory.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
+use sederunt_core::id::Ids;
+use sederunt_core::vault::Vault;
+
+use crate::config;
+use crate::fault::Fault;
+
+/// Where a development server keeps its own key, in the data directory.
+const OWN: &str = "secrets.key";
+
+/// The vault that `[secrets]` describes. Without a key there, `own` is a data directory that gets one.
+pub fn vault(config: &config::Secrets, own: Option<&Path>, ids: &Ids) -> Result<Vault, Fault> {
+    let text = match (&config.key_env, &config.key_file) {
+        (Some(_), Some(_)) => {
+            return Err(Fault::config(
+                "secrets has two keys",
+                "secrets.key_env and secrets.key_file are both set",
+                "set one of them",
+            ));
+        }
+        (Some(variable), None) => std::env::var(variable).map_err(|why| {
+            Fault::config(format!("secrets.key_env cannot be {variable}"), why, format!("set {variable}"))
+        })?,
+        (None, Some(file)) => read(file)?,
+        (None, None) => match own {
+            Some(directory) => own_key(&directory.join(OWN), ids)?,
+            None => return Ok(Vault::without_key()),
+        },
+    };
+    Vault::new(text.trim_end()).ok_or_else(|| {
+        let why = format!("it has fewer than {} characters", Vault::KEY_MIN);
+        Fault::config("the key for secrets is too short", why, "make one with: openssl rand -hex 32")
+    })
+}
+
+fn read(file: &Path) -> Result<String, Fault> {
+    fs::read_to_string(file).map_err(|error| {
+        let what = format!("the key for secrets cannot be read from {}", file.display());
+        Fault::config(what, error, "put the key there, readable by this user")
+    })
+}
+
+/// The key in this file, which is made if it is not there.
+fn own_key(file: &Path, ids: &Ids) -> Result<String, Fault> {
+    if file.exists() {
+        return read(file);
+    }
+    let text: String = ids.secret().iter().map(|byte| format!("{byte:02x}")).collect();
+    let write = || {
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(file)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    };
+    match write() {
+        Ok(()) => Ok(text),
+        Err(error) => {
+            let what = format!("the key for secrets cannot be written to {}", file.display());
+            Err(Fault::unreachable(what, error, "give this user the right to write there"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use sederunt_core::id::SystemChance;
+
+    use super::*;
+
+    #[test]
+    fn a_development_server_keeps_one_key_in_its_data_directory() {
+        let directory = tempfile::tempdir().unwrap();
+        let ids = Ids::new(Arc::new(SystemChance));
+        let none = config::Secrets { key_env: None, key_file: None };
+        let sealed = vault(&none, Some(directory.path()), &ids).unwrap().seal(&ids, "a", "b").unwrap();
+        assert_eq!(vault(&none, Some(directory.path()), &ids).unwrap().open("a", &sealed).unwrap(), "b");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = fs::metadata(directory.path().join(OWN)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+        assert!(vault(&none, None, &ids).unwrap().seal(&ids, "a", "b").is_err());
+    }
+}
