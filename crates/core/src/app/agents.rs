@@ -16,7 +16,7 @@ use crate::store::Keyed;
 use crate::turn::Turn;
 
 /// How often a change is tried again when someone else changed the agent meanwhile.
-const ATTEMPTS: usize = 64;
+pub(super) const ATTEMPTS: usize = 64;
 
 /// Versions read at once.
 const VERSIONS: u32 = 50;
@@ -259,7 +259,7 @@ impl Agents<'_> {
     }
 
     /// The newest version, drafts included.
-    async fn newest(&self, agent: &Agent) -> Result<Arc<AgentVersion>> {
+    pub(super) async fn newest(&self, agent: &Agent) -> Result<Arc<AgentVersion>> {
         let newest = self.0.store().versions(&agent.tenant, agent.id, None, 1).await?;
         newest.into_iter().next().map(Arc::new).ok_or_else(|| Error::not_found(Kind::Version, agent.id))
     }
@@ -309,6 +309,11 @@ impl Agents<'_> {
             return Err(Error::not_found(Kind::Agent, agent));
         }
         Ok(found)
+    }
+
+    /// How many living sessions the agent has.
+    pub async fn living_sessions(&self, agent: &Agent) -> Result<u64> {
+        self.0.store().count_sessions(&agent.tenant, agent.id, self.0.now()).await
     }
 
     /// The agent, for reading.

@@ -60,6 +60,8 @@ pub struct Settings {
     pub idle_timeout: Duration,
     /// How long an expired session can still be looked at.
     pub expired_retention: Duration,
+    /// The most living sessions of an agent; 0 is no limit.
+    pub sessions: u64,
     /// How long a turn waits for the one that runs in its conversation.
     pub conversation_wait: Duration,
     /// The largest request body but for files, in bytes.
@@ -83,6 +85,7 @@ impl Default for Settings {
             session_ttl: Duration::from_secs(30 * DAY),
             idle_timeout: Duration::from_secs(900),
             expired_retention: Duration::from_secs(30 * DAY),
+            sessions: 0,
             conversation_wait: Duration::from_secs(5),
             body_limit: 10 << 20,
             body_timeout: Duration::from_secs(30),

@@ -12,7 +12,7 @@ use super::request::Request;
 use super::response::View;
 use crate::asked::Asked;
 use crate::failure::Failure;
-use crate::sessions::{generated_key, given_key, opened};
+use crate::sessions::{generated_key, given_key, has_room, opened};
 
 /// The header that names the session which a request continues, and which served it.
 pub(crate) const SESSION_HEADER: &str = "x-agent-session-id";
@@ -61,6 +61,7 @@ pub(crate) async fn seat(
             Err(error) => return Err(error.into()),
         }
     }
+    has_room(asked, agent).await?;
     Ok(Seated::opening(asked, version, generated_key(&asked.app().ports().ids)?))
 }
 
@@ -81,7 +82,10 @@ async fn named(
             Err(Failure::new(403, "session_not_accessible", format!("Session '{key}' belongs to another user.")))
         }
         Seat::Expired => Err(Failure::not_found(format!("Session '{key}' has expired."))),
-        Seat::Free => Ok(Seated::opening(asked, version, given_key(name).map_err(refused)?)),
+        Seat::Free => {
+            has_room(asked, agent).await?;
+            Ok(Seated::opening(asked, version, given_key(name).map_err(refused)?))
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use sederunt_core::agent::{Agent, AgentVersion, VersionRef};
 use sederunt_core::error::{Conflict, Error, Kind};
 use sederunt_core::id::Key;
 
-use super::{generated_key, given_key, not_ready, opened, view};
+use super::{generated_key, given_key, has_room, not_ready, opened, view};
 use crate::agents::selector;
 use crate::answer::json_with;
 use crate::asked::{Asked, json_object};
@@ -31,6 +31,7 @@ pub(crate) async fn create(mut asked: Asked) -> Answer {
     if AgentKind::of(&version.definition) != AgentKind::Hosted {
         return Err(Failure::invalid("version_indicator", "only hosted agents have sessions"));
     }
+    has_room(&asked, &agent).await?;
     let new = opened(asked.settings(), &version, key.clone());
     let made = asked.app().sessions().create(&asked.caller, &agent, &version, new, asked.once(&body)).await;
     let session = made.map_err(|error| refused(&key, error))?;

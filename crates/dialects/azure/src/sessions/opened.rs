@@ -2,13 +2,15 @@
 
 use std::fmt::Write;
 
-use sederunt_core::agent::AgentVersion;
+use http::{HeaderValue, header};
+use sederunt_core::agent::{Agent, AgentVersion};
 use sederunt_core::error::{Error, FaultKind};
 use sederunt_core::id::{Ids, Key};
 use sederunt_core::session::NewSession;
 use serde_json::Map;
 
 use crate::Settings;
+use crate::asked::Asked;
 use crate::failure::Failure;
 use crate::versions::definition::idle_timeout;
 
@@ -27,6 +29,18 @@ pub(crate) fn opened(settings: &Settings, version: &AgentVersion, key: Key) -> N
         retention: Some(settings.expired_retention),
         extra: Default::default(),
     }
+}
+
+/// Refuses if the agent has as many sessions as it may. Several that are made at the same moment may pass it together: it is
+/// a quota, not a promise.
+pub(crate) async fn has_room(asked: &Asked, agent: &Agent) -> Result<(), Failure> {
+    let most = asked.settings().sessions;
+    if most == 0 || asked.app().agents().living_sessions(agent).await? < most {
+        return Ok(());
+    }
+    let message =
+        format!("The quota of {most} sessions of this agent is used up: delete some, or wait for them to expire.");
+    Err(Failure::new(429, "rate_limit_exceeded", message).header(header::RETRY_AFTER, HeaderValue::from(60)))
 }
 
 /// A name for a session whose caller gave none: 63 lowercase hexadecimal digits, as the vendor's container runtime makes

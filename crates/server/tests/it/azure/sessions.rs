@@ -199,3 +199,17 @@ async fn a_walk_of_25_sessions_by_10_ends() {
     desk.alice.delete(&session_at("one", &made[3])).await.expect(204);
     assert_eq!(page(&desk, &window).await, (made[4..7].to_vec(), false));
 }
+
+#[tokio::test]
+async fn over_the_quota_a_new_session_is_429_until_one_goes() {
+    let desk = Desk::of(House::new().held().set("azure.sessions", "1")).await;
+    desk.agent("one").await;
+    let first = desk.session("one").await;
+    let refused = desk.alice.post(&at("/agents/one/endpoint/sessions"), json!({})).await;
+    assert_eq!(refused.json(429)["error"]["code"], "rate_limit_exceeded");
+    let responses = at("/agents/one/endpoint/protocols/openai/responses");
+    desk.alice.post(&responses, json!({"input": "hi"})).await.expect(429);
+    desk.alice.post(&responses, json!({"input": "hi", "agent_session_id": first})).await.expect(200);
+    desk.alice.delete(&session_at("one", &first)).await.expect(204);
+    desk.alice.post(&responses, json!({"input": "hi"})).await.expect(200);
+}
