@@ -139,6 +139,12 @@ impl Engine {
         }
     }
 
+    /// Whether such a turn runs here.
+    pub(crate) async fn runs(&self, which: impl Fn(&Turn) -> bool) -> bool {
+        self.all_accepted().await;
+        self.live().values().any(|live| which(&live.turn))
+    }
+
     /// Waits until every turn that is stored by now is among those that run here.
     async fn all_accepted(&self) {
         drop(self.0.accepting.write().await);
