@@ -9,8 +9,11 @@ from typing import Any
 
 from sides import Reply
 
-HEADERS = {"content-type", "x-agent-session-id", "cache-control", "x-accel-buffering"}
-"""The headers whose presence is compared."""
+HEADERS = ["cache-control", "content-type", "x-accel-buffering"]
+"""The headers that are compared."""
+
+PRESENT = ["x-agent-session-id", "x-platform-error-source", "x-platform-server", "x-request-id"]
+"""The headers of which it is compared whether they are there."""
 
 ID = re.compile(r"^([a-z]+)_[0-9a-f]{16}00[A-Za-z0-9]{32}$")
 REQUEST = re.compile(r"^[0-9a-f]{32}$")
@@ -75,18 +78,25 @@ def differences(there: list[Reply], here: list[Reply]) -> Iterator[Difference]:
             bodies = "\n".join(["", *(reply.body.decode()[:500] for reply in (one, two))])
             yield Difference("status", str(one.status), str(two.status), bodies)
             continue
-        for header in sorted(HEADERS):
-            if (header in one.headers) != (header in two.headers):
-                yield Difference(f"header {header}", *("present" if header in each.headers else ABSENT for each in (one, two)))
+        shown = [headers(reply) for reply in (one, two)]
+        for name in shown[0]:
+            if shown[0][name] != shown[1][name]:
+                yield Difference(f"header {name}", shown[0][name], shown[1][name])
         types = [reply.headers.get("content-type", ABSENT).split(";")[0] for reply in (one, two)]
         if types[0] != types[1]:
-            yield Difference("content type", *types)
-        elif one.streamed:
+            continue
+        if one.streamed:
             yield from streams(names, one.events, two.events)
         elif types[0] == "application/json":
             yield from values("body", names[0].plain(one.json), names[1].plain(two.json))
         elif one.body != two.body:
             yield Difference("body", one.body.decode(), two.body.decode())
+
+
+def headers(reply: Reply) -> dict[str, str]:
+    """What is compared of an answer's headers."""
+    values = {name: reply.headers.get(name, ABSENT) for name in HEADERS}
+    return values | {name: "present" if name in reply.headers else ABSENT for name in PRESENT}
 
 
 def streams(names: tuple[Names, Names], there: list[Any], here: list[Any]) -> Iterator[Difference]:

@@ -131,11 +131,12 @@ class Side:
         said: str,
         words: str,
         *,
-        leave: Callable[[str], object] | None = None,
         background: bool = True,
+        meanwhile: Callable[[str], object] = lambda response: None,
+        to_the_end: bool = False,
     ) -> str:
-        """Starts a stream in the background and leaves once `words` were said; the response's id. With `leave`, the stream is
-        read to the end that this brings about, and compared."""
+        """Starts a stream and leaves once `words` were said and `meanwhile` was done; the response's id. With `to_the_end`,
+        the rest of the stream is awaited, and the whole compared."""
         body = {"input": said, "background": background, "stream": True}
         connection, answer = self.open("POST", "/responses", body)
         with closing(connection):
@@ -145,8 +146,8 @@ class Side:
                 assert line, f"the stream ended before {words!r}: {text}"
                 text += line
             response = events_of(text)[0]["response"]["id"]
-            if leave is not None:
-                leave(response)
+            meanwhile(response)
+            if to_the_end:
                 headers = {name.lower(): value for name, value in answer.getheaders()}
                 self.seen.append(Reply(answer.status, headers, text.encode() + answer.read()))
         return response

@@ -73,3 +73,66 @@ def test_referred_item(compare):
         item = side.items(made.id).json["data"][0]["id"]
         second = side.create([{"type": "item_reference", "id": item}])
         side.items(second.id)
+
+
+def test_named_items(compare):
+    @compare
+    def _(side):
+        said = {"type": "message", "id": "msg_mine", "role": "user", "status": "in_progress", "content": "hello"}
+        side.items(side.create([said | {"colour": "blue"}]).id)
+
+
+def test_outputs_in_parts(compare):
+    @compare
+    def _(side):
+        made = side.create(
+            [
+                {"type": "function_call", "call_id": "call_1", "name": "look", "arguments": '{"at":"pump"}'},
+                {
+                    "type": "function_call_output",
+                    "call_id": "call_1",
+                    "output": [{"type": "input_text", "text": "a pump"}],
+                },
+                {"role": "user", "content": "hello"},
+            ],
+            note=False,
+        )
+        side.items(made.id)
+
+
+ITEMS = {
+    "reasoning": {"id": "rs_1", "summary": [{"type": "summary_text", "text": "Hm."}], "encrypted_content": "abc"},
+    "web_search_call": {"id": "ws_1", "status": "completed", "action": {"type": "search", "query": "pumps"}},
+    "file_search_call": {"id": "fs_1", "status": "in_progress", "queries": ["pumps"], "results": None},
+    "code_interpreter_call": {
+        "id": "ci_1",
+        "status": "completed",
+        "container_id": "c",
+        "code": "print(1)",
+        "outputs": [{"type": "logs", "logs": "1"}],
+    },
+    "image_generation_call": {"id": "ig_1", "status": "completed", "result": "AAAA"},
+    "mcp_call": {"id": "mcp_1", "server_label": "pumps", "name": "list", "arguments": "{}", "output": "P1"},
+    "mcp_list_tools": {"id": "mcpl_1", "server_label": "pumps", "tools": []},
+    "mcp_approval_request": {"id": "mcpr_1", "server_label": "pumps", "name": "stop", "arguments": "{}"},
+    "mcp_approval_response": {"approval_request_id": "mcpr_1", "approve": True},
+    "custom_tool_call": {"call_id": "call_1", "name": "grep", "input": "pump"},
+    "custom_tool_call_output": {"call_id": "call_1", "output": "P1"},
+    "compaction": {"encrypted_content": "abc"},
+    "local_shell_call_output": {"id": "call_1", "output": "P1"},
+    "apply_patch_call": {
+        "call_id": "call_1",
+        "status": "in_progress",
+        "operation": {"type": "delete_file", "path": "pump.txt"},
+    },
+    "apply_patch_call_output": {"call_id": "call_1", "status": "completed", "output": "done"},
+}
+"""Items that mean nothing to Sederunt itself, and are kept."""
+
+
+@pytest.mark.parametrize("kind", ITEMS)
+def test_kept_items(compare, kind: str):
+    @compare
+    def _(side):
+        made = side.create([{"type": kind, **ITEMS[kind]}, {"role": "user", "content": "three words"}])
+        side.items(made.id)

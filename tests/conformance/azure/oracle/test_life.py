@@ -29,6 +29,17 @@ def test_running(compare):
         side.cancel(running)
 
 
+def test_running_in_the_foreground(compare):
+    @compare
+    def _(side):
+        def look(running: str) -> None:
+            side.get(running)
+            side.cancel(running)
+            side.items(running)
+
+        side.began("hang", "one two ", background=False, meanwhile=look)
+
+
 def test_cancelled(compare):
     @compare
     def _(side):
@@ -45,7 +56,7 @@ def test_cancelled(compare):
 def test_cancelled_stream(compare):
     @compare
     def _(side):
-        running = side.began("hang", "one two ", leave=side.cancel)
+        running = side.began("hang", "one two ", meanwhile=side.cancel, to_the_end=True)
         side.get(running)
 
 

@@ -59,11 +59,38 @@ fn new_item(raw: &Map<String, Value>) -> NewItem {
         _ => None,
     };
     let Some(body) = body else {
+        settle(&mut raw, &kind);
         return ItemBody::Opaque { dialect: NAME.into(), value: Value::Object(raw) }.into();
     };
     raw.remove("status");
     let extra = if says_it_all(&body, &raw) { Opaque::new() } else { [(NAME.to_owned(), Value::Object(raw))].into() };
     NewItem { body, extra }
+}
+
+/// Items of tools that count as done once they are input, and those that say themselves how far they came, as the
+/// vendor's container runtime has them (`azure-ai-agentserver-responses` 2.3.0). Others have no status.
+const DONE: [&str; 12] = [
+    "code_interpreter_call",
+    "computer_call",
+    "computer_call_output",
+    "file_search_call",
+    "image_generation_call",
+    "local_shell_call",
+    "local_shell_call_output",
+    "mcp_call",
+    "memory_search_call",
+    "shell_call",
+    "shell_call_output",
+    "web_search_call",
+];
+const SAY_THEMSELVES: [&str; 5] =
+    ["apply_patch_call", "apply_patch_call_output", "output_message", "tool_search_call", "tool_search_output"];
+
+/// Gives an item the status that one of this type has as input.
+fn settle(raw: &mut Map<String, Value>, kind: &str) {
+    if DONE.contains(&kind) || (SAY_THEMSELVES.contains(&kind) && !raw.contains_key("status")) {
+        raw.insert("status".into(), "completed".into());
+    }
 }
 
 /// Whether the item, shown from the core's words alone, is what came.
@@ -151,9 +178,21 @@ mod tests {
     }
 
     #[test]
+    fn what_was_done_before_is_done() {
+        let status = |raw: Value| match one(raw).body {
+            ItemBody::Opaque { value, .. } => value.get("status").cloned(),
+            body => panic!("{body:?}"),
+        };
+        assert_eq!(status(json!({"type": "mcp_call", "status": "in_progress"})), Some(json!("completed")));
+        assert_eq!(status(json!({"type": "apply_patch_call", "status": "in_progress"})), Some(json!("in_progress")));
+        assert_eq!(status(json!({"type": "apply_patch_call"})), Some(json!("completed")));
+        assert_eq!(status(json!({"type": "compaction"})), None);
+    }
+
+    #[test]
     fn an_item_without_a_word_in_the_core_is_opaque() {
-        let item = one(json!({"type": "mcp_call", "id": "theirs", "name": "x"}));
-        let value = json!({"type": "mcp_call", "name": "x"});
+        let item = one(json!({"type": "compaction", "id": "theirs", "name": "x"}));
+        let value = json!({"type": "compaction", "name": "x"});
         assert_eq!(item.body, ItemBody::Opaque { dialect: NAME.into(), value });
     }
 
