@@ -33,6 +33,14 @@ pub struct Found {
     pub unheard: usize,
     /// Requests that were repeated with their keys.
     pub repeated: usize,
+    /// Conversations that were acknowledged; in a sum, each counts once a round.
+    pub conversations: usize,
+    /// Responses that were acknowledged: of conversations, and in the background.
+    pub responses: usize,
+    /// Of those, how many are gone or changed.
+    pub responses_lost: usize,
+    /// Streams that were read again from some event on.
+    pub replayed: usize,
     /// Every promise that was broken, each in a line.
     pub violations: Vec<String>,
 }
@@ -41,16 +49,20 @@ impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "checked {} sessions ({} lost) and {} exchanges ({} lost), {} interrupted ({} seen in part), {} unheard, {} \
-             repeated, {} violations",
+            "checked {} sessions ({} lost) and {} exchanges ({} lost), {} conversations and {} responses ({} lost), {} \
+             interrupted ({} seen in part), {} unheard, {} repeated, {} replayed, {} violations",
             self.sessions,
             self.sessions_lost,
             self.exchanges,
             self.exchanges_lost,
+            self.conversations,
+            self.responses,
+            self.responses_lost,
             self.interrupted,
             self.seen_in_part,
             self.unheard,
             self.repeated,
+            self.replayed,
             self.violations.len()
         )
     }
@@ -66,6 +78,10 @@ impl std::ops::AddAssign for Found {
         self.seen_in_part += other.seen_in_part;
         self.unheard += other.unheard;
         self.repeated += other.repeated;
+        self.conversations += other.conversations;
+        self.responses += other.responses;
+        self.responses_lost += other.responses_lost;
+        self.replayed += other.replayed;
         self.violations.extend(other.violations);
     }
 }

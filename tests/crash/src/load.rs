@@ -21,11 +21,23 @@ const EXCHANGES: usize = 40;
 const SLOW_WORDS: usize = 30;
 
 /// Why a worker stops.
-enum Halt {
+#[derive(Debug)]
+pub enum Halt {
     /// The connection broke.
     Broken(io::Error),
     /// The server answered what it must not.
     Wrong(String),
+}
+
+impl Halt {
+    /// What is wrong about it, if something is: once the server is killed, connections break.
+    pub fn fault(self, killed: bool) -> Option<String> {
+        match self {
+            Self::Wrong(what) => Some(what),
+            Self::Broken(error) if !killed => Some(format!("a connection broke before the crash: {error}")),
+            Self::Broken(_) => None,
+        }
+    }
 }
 
 impl From<io::Error> for Halt {
@@ -57,13 +69,7 @@ impl Worker {
             },
             Err(error) => Halt::Broken(error),
         };
-        match halt {
-            Halt::Wrong(what) => self.left.faults.push(what),
-            Halt::Broken(error) if !self.killed.load(Ordering::SeqCst) => {
-                self.left.faults.push(format!("a connection broke before the crash: {error}"));
-            }
-            Halt::Broken(_) => {}
-        }
+        self.left.faults.extend(halt.fault(self.killed.load(Ordering::SeqCst)));
         self.left
     }
 
@@ -177,6 +183,7 @@ impl Worker {
     }
 }
 
-fn wrong(operation: &str, status: u16, body: &str) -> Halt {
+/// What the server must not answer.
+pub fn wrong(operation: &str, status: u16, body: &str) -> Halt {
     Halt::Wrong(format!("{operation} answered {status}: {body}"))
 }

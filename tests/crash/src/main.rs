@@ -2,6 +2,7 @@
 //! must be there, what was cut short must say so, and nothing may have happened twice.
 
 mod api;
+mod azure;
 mod count;
 mod load;
 mod record;
@@ -41,9 +42,12 @@ struct Args {
     /// What the load and the instants are drawn from; drawn itself unless given
     #[arg(long)]
     seed: Option<u64>,
-    /// How many connections do the load
+    /// How many connections do the load over the Palantir API
     #[arg(long, default_value_t = 24)]
     workers: usize,
+    /// How many more do it over the Azure API
+    #[arg(long, default_value_t = 8)]
+    azure_workers: usize,
     /// The longest a start after a crash may take, in milliseconds
     #[arg(long, default_value_t = 500, value_name = "MS")]
     ready_within: u64,
@@ -67,7 +71,10 @@ async fn run(args: Args) -> Result<Found> {
     let folder = tempfile::tempdir()?;
     let binary = args.binary.clone().map_or_else(binary_beside, Ok)?;
     let mut chance = Chance::new(seed);
-    let mut lefts: Vec<Left> = (0..args.workers.max(1)).map(|_| Left::default()).collect();
+    let mut lefts = Lefts {
+        palantir: (0..args.workers.max(1)).map(|_| Left::default()).collect(),
+        azure: (0..args.azure_workers).map(|_| azure::Left::default()).collect(),
+    };
     let mut total = Found::default();
     let mut slowest = Duration::ZERO;
     for round in 1..=args.rounds {
@@ -98,7 +105,15 @@ async fn run(args: Args) -> Result<Found> {
             seen_until: stored_until(killed, strict),
             found: Found::default(),
         };
-        let mut found = count.run(&mut lefts).await.with_context(|| start.log())?;
+        let mut found = count.run(&mut lefts.palantir).await.with_context(|| start.log())?;
+        let count = azure::Count {
+            api: azure::Api { token: server.token().to_owned() },
+            connection: Connection::open(server.address).await?,
+            seen_until: stored_until(killed, strict),
+            chance: Chance::new(chance.number()),
+            found: Found::default(),
+        };
+        found += count.run(&mut lefts.azure).await.with_context(|| start.log())?;
         let server_ready = server.took;
         if server_ready > Duration::from_millis(args.ready_within) {
             found.violations.push(format!("ready after {server_ready:?}, not within {} ms", args.ready_within));
@@ -119,18 +134,34 @@ fn api(server: &Server) -> Result<Api> {
     Ok(Api { token: server.token().to_owned(), agent: server.agent("echo")?.to_owned() })
 }
 
+/// What all workers leave behind.
+#[derive(Debug, Default)]
+struct Lefts {
+    palantir: Vec<Left>,
+    azure: Vec<azure::Left>,
+}
+
 /// Puts load on a server for `length`, then kills it. What the workers were told, and when it was killed.
-async fn load(server: Server, lefts: Vec<Left>, chance: &mut Chance, length: Duration) -> Result<(Vec<Left>, Instant)> {
+async fn load(server: Server, lefts: Lefts, chance: &mut Chance, length: Duration) -> Result<(Lefts, Instant)> {
     let killed = Arc::new(AtomicBool::new(false));
     let mut workers = JoinSet::new();
-    for (number, left) in lefts.into_iter().enumerate() {
+    for (number, left) in lefts.palantir.into_iter().enumerate() {
         let chance = Chance::new(chance.number());
         let worker = Worker { api: api(&server)?, chance, left, slow: number % 2 == 0, killed: killed.clone() };
         workers.spawn(worker.run(server.address));
+    }
+    let azure = azure::Api { token: server.token().to_owned() };
+    let made = Connection::open(server.address).await?.ask(&azure.agent()).await?;
+    anyhow::ensure!(made.status == 200, "the agent cannot be made: {}", made.text());
+    let mut azure_workers = JoinSet::new();
+    for left in lefts.azure {
+        let chance = Chance::new(chance.number());
+        let worker = azure::Worker { api: azure.clone(), chance, left, killed: killed.clone() };
+        azure_workers.spawn(worker.run(server.address));
     }
     tokio::time::sleep(length).await;
     killed.store(true, Ordering::SeqCst);
     let at = Instant::now();
     server.kill()?;
-    Ok((workers.join_all().await, at))
+    Ok((Lefts { palantir: workers.join_all().await, azure: azure_workers.join_all().await }, at))
 }

@@ -1,0 +1,12 @@
+//! The same crash as the Azure API tells it: conversations, and responses in the background.
+
+mod api;
+mod count;
+mod frames;
+mod load;
+mod record;
+
+pub use api::Api;
+pub use count::Count;
+pub use load::Worker;
+pub use record::Left;
