@@ -8,17 +8,23 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from container import Container
+from container import Container, free_port
 from sederunt import SCHEME, Server
 from sides import Side
 
 CONFIG = """
-model_rules = [{{ agent = "contained-*", use = "containers" }}]
+model_rules = [{{ agent = "contained-*", use = "containers" }}, {{ agent = "away-*", use = "away" }}]
 
 [models.containers]
 provider = "responses"
 container = true
 base_url = "{urls}"
+
+[models.away]
+provider = "responses"
+container = true
+base_url = "http://127.0.0.1:{nobody}"
+retries = 0
 """
 
 
@@ -34,7 +40,8 @@ def project(containers: list[Container]) -> Iterator[Side]:
     """The server, as seen below a project by the user `alice`."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "config.toml"
-        path.write_text(CONFIG.format(urls=",".join(container.url for container in containers)))
+        urls = ",".join(container.url for container in containers)
+        path.write_text(CONFIG.format(urls=urls, nobody=free_port()))
         with Server(environment={"SEDERUNT_CONFIG": str(path)}) as server:
             yield Side(
                 "Sederunt",

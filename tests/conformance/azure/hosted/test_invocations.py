@@ -71,3 +71,8 @@ def test_malformed_sessions_are_refused(invocations: Side):
 def test_unknown_agents_are_not_found(project: Side):
     answer = project.request("POST", "/agents/nobody" + INVOCATIONS, b"hello")
     assert (answer.status, answer.json["error"]["code"]) == (404, "not_found")
+
+
+def test_a_container_that_is_away_is_told_of(new_agent):
+    answer = new_agent("away").below(INVOCATIONS).request("POST", "", b"hello")
+    assert (answer.status, answer.json["error"]["code"]) == (503, "model_unavailable")

@@ -136,3 +136,11 @@ def test_cancel_reaches_the_container(responses: Side, containers):
 def test_who_leaves_a_foreground_stream_ends_the_container_s_work(responses: Side, containers):
     running = responses.began("hang", "one two ", background=False)
     until(lambda: any(running in each.cancelled() for each in containers), "the end of the container's work")
+
+
+def test_a_container_that_is_away_is_told_of_at_once(new_agent):
+    away = new_agent("away").below("/endpoint/protocols/openai")
+    answer = away.create("three words")
+    assert (answer.status, answer.json["error"]["code"]) == (503, "model_unavailable")
+    ended = away.ended(away.create("three words", background=True).id).json
+    assert (ended["status"], ended["error"]["code"]) == ("failed", "model_unavailable")

@@ -105,6 +105,8 @@ describe("agents", () => {
     const patched = await agents.updateAgent(name, { agentEndpoint, agentCard });
     assert.deepEqual(patched.agent_endpoint.version_selector.version_selection_rules, [rule]);
     assert.equal(patched.agent_card.skills[0].id, "talk");
+    const removed = await agents.patchAgentObject(name, { agentCard: null });
+    assert.deepEqual([removed.agent_card ?? null, removed.agent_endpoint.version_selector.version_selection_rules], [null, [rule]]);
     const response = await project
       .getOpenAIClient({ azureConfig: { agentName: name, allowPreview: true } })
       .responses.create({ input: "three words" });
@@ -139,6 +141,7 @@ describe("agents", () => {
     await refused(agents.createVersion(newName(), "manifest", {}), 501, "not_implemented");
     await refused(agents.create(newName(), "manifest", {}), 501, "not_implemented");
     const zip = { metadata: { definition: HOSTED }, code: new Uint8Array([80, 75]) };
+    await refused(agents.downloadAgentCode(await newAgent()), 501, "not_implemented");
     await refused(agents.createVersionFromCode(newName(), "0".repeat(64), zip), 501, "not_implemented");
   });
 });

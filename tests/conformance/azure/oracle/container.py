@@ -15,15 +15,20 @@ from wire import until
 AGENT = Path(__file__).with_name("agent.py")
 
 
+def free_port() -> int:
+    """A port on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 class Container:
     """The process of one agent, and what it was asked."""
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="sederunt-container-")
         self._record = Path(self._folder.name) / "requests.jsonl"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> "Container":
