@@ -8,15 +8,17 @@ from sederunt import Server
 
 @pytest.fixture
 def start(script, tmp_path, monkeypatch):
-    """Starts a server on the same data, as often as it is called; the one before has ended then."""
+    """Starts a server on the same data, as often as it is called; the one before has ended then, or was killed."""
     running: list[Server] = []
 
-    def stop() -> None:
+    def stop(kill: bool = False) -> None:
         while running:
+            if kill:
+                running[0].kill()
             running.pop().__exit__()
 
-    def start() -> Server:
-        stop()
+    def start(kill: bool = False) -> Server:
+        stop(kill)
         running.append(Server("--script", script, "--data", str(tmp_path / "data")).__enter__())
         # A root of its own lies with the data.
         monkeypatch.setenv("SSL_CERT_FILE", running[0].ready["ca"])
@@ -56,7 +58,8 @@ def test_everything_that_was_answered_is_there_after_a_restart(start, runner):
             assert again.agent_session_id == "kept-session"
 
 
-def test_a_response_that_ran_when_the_server_ended_can_be_replayed_to_an_end(start):
+@pytest.mark.parametrize("kill", [False, True])
+def test_a_response_that_ran_when_the_server_ended_can_be_replayed_to_an_end(start, kill):
     server = start()
     assert raw(server, "POST", "/agents/kept/versions", {"definition": HOSTED}).status == 200
     with client(server) as alice, openai(alice, "kept") as talk:
@@ -66,14 +69,18 @@ def test_a_response_that_ran_when_the_server_ended_can_be_replayed_to_an_end(sta
         while "".join(getattr(event, "delta", "") for event in seen) != "one two ":
             seen.append(next(events))
         identifier = seen[0].response.id
-    with client(start()) as alice, openai(alice, "kept") as talk:
+    with client(start(kill)) as alice, openai(alice, "kept") as talk:
         broken = talk.responses.retrieve(identifier)
         assert (broken.status, broken.error.code) == ("failed", "server_error")
         replayed = list(talk.responses.retrieve(identifier, stream=True))
-        # What was seen before comes again under the same numbers, and exactly one end.
-        assert [event.model_dump() for event in replayed[: len(seen)]] == [event.model_dump() for event in seen]
+        # What was stored comes again under the same numbers: all that was seen, but for the last moment before a kill.
+        told = replayed[:-1] if kill else replayed[: len(seen)]
+        assert [event.model_dump() for event in told] == [event.model_dump() for event in seen[: len(told)]]
         assert numbers(replayed) == sorted(set(numbers(replayed)))
-        assert [event.type for event in replayed[len(seen) :]].count("response.failed") == 1
+        assert [event.type for event in replayed].count("response.failed") == 1
+        # Whoever saw more than was stored is told the end all the same.
+        rest = list(talk.responses.retrieve(identifier, stream=True, starting_after=seen[-1].sequence_number))
+        assert rest[-1].type == "response.failed" and numbers(rest)[0] > seen[-1].sequence_number
         assert talk.conversations.items.list(conversation).data == []
         assert talk.responses.create(input="three words", conversation=conversation).output_text == "one two three"
 
