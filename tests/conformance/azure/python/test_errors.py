@@ -3,7 +3,14 @@
 import pytest
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
 from azure_wire import raw, refused
-from openai import AuthenticationError, BadRequestError, InternalServerError, NotFoundError, RateLimitError
+from openai import (
+    APIStatusError,
+    AuthenticationError,
+    BadRequestError,
+    InternalServerError,
+    NotFoundError,
+    RateLimitError,
+)
 from project import client, openai
 
 
@@ -58,24 +65,31 @@ def test_the_responses_client_maps_by_status(talk):
     assert (malformed.value.code, malformed.value.type) == ("invalid_parameters", "invalid_request_error")
 
 
-def test_a_models_failure_is_a_server_error(talk):
-    with pytest.raises(InternalServerError) as failure:
-        talk.responses.create(input="fault failed")
-    assert (failure.value.status_code, failure.value.code, failure.value.type) == (500, "server_error", "server_error")
+@pytest.mark.parametrize(
+    ("fault", "status", "code"),
+    [
+        ("failed", 500, "server_error"),
+        ("iterations", 500, "iteration_limit_exceeded"),
+        ("retries_used_up", 500, "model_retries_exhausted"),
+        ("deadline_passed", 500, "deadline_exceeded"),
+        ("unavailable", 503, "model_unavailable"),
+        ("rate_limited", 429, "rate_limit_exceeded"),
+        ("context_too_large", 400, "token_limit_exceeded"),
+        ("refused", 400, "model_refused"),
+    ],
+)
+def test_a_models_faults_are_told_apart(talk, fault, status, code):
+    with pytest.raises(APIStatusError) as failure:
+        talk.responses.create(input=f"fault {fault}")
+    assert (failure.value.status_code, failure.value.code) == (status, code)
+    assert failure.value.body["details"][0]["message"] == "told to the caller"
     assert "told to the log" not in failure.value.response.text
 
 
-def test_a_models_refusal_for_now_is_429_with_a_wait(talk):
+def test_a_model_that_refuses_for_now_says_how_long_to_wait(talk):
     with pytest.raises(RateLimitError) as failure:
         talk.responses.create(input="fault rate_limited")
-    assert failure.value.code == "rate_limit_exceeded"
-    assert int(failure.value.response.headers["retry-after"]) >= 0
-
-
-def test_a_conversation_that_is_too_long_is_told_apart(talk):
-    with pytest.raises(BadRequestError) as failure:
-        talk.responses.create(input="fault context_too_large")
-    assert failure.value.code == "token_limit_exceeded"
+    assert int(failure.value.response.headers["retry-after"]) >= 1
 
 
 def test_an_answer_that_breaks_off_is_told_apart(talk):
