@@ -3,6 +3,7 @@
 mod agents;
 mod conversations;
 mod files;
+mod record;
 mod revisions;
 mod sessions;
 mod turns;
@@ -17,6 +18,7 @@ use tokio_util::task::TaskTracker;
 pub use agents::{Agents, NewAgent, NewVersion, Save};
 pub use conversations::Conversations;
 pub use files::{FileAt, Files};
+pub use record::Record;
 pub use sessions::{RequestOnce, Seat, Sessions};
 pub use turns::{Found, Place, Sitting, Traced, Turns};
 
@@ -190,6 +192,11 @@ impl App {
     /// Sessions and their lists.
     pub fn sessions(&self) -> Sessions<'_> {
         Sessions(self)
+    }
+
+    /// The items of sessions.
+    pub fn record(&self) -> Record<'_> {
+        Record(self)
     }
 
     /// Turns.

@@ -220,6 +220,9 @@ pub enum FaultKind {
     /// The answer is not of the form that was asked for, nor was it when the model was told so.
     #[error("the answer does not have the form that was asked for")]
     WrongForm,
+    /// A line was to be compacted in which there is too little.
+    #[error("there is too little to compact")]
+    TooLittle,
     /// Anything else.
     #[error("the model failed")]
     Failed,

@@ -97,6 +97,12 @@ pub enum ItemBody {
         summary: String,
         /// The last turn it covers.
         up_to: TurnId,
+        /// How many of the user's inputs it stands for.
+        #[serde(default)]
+        turns: u32,
+        /// How many items it stands for.
+        #[serde(default)]
+        items: u32,
     },
     /// A file kept beside the record.
     Artifact {
@@ -262,6 +268,19 @@ pub enum MaskReason {
     Compacted,
     /// It was deleted from one view.
     Removed,
+}
+
+/// An item of a session's record, as lists of them show it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Where it stands: the number of its turn in the session, and its position there.
+    pub place: (u32, u32),
+    /// The item.
+    pub item: Item,
+    /// Why it is hidden, if it is.
+    pub hidden: Option<MaskReason>,
+    /// What dialects keep of its turn.
+    pub turn: Opaque,
 }
 
 #[cfg(test)]

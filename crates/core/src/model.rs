@@ -154,6 +154,11 @@ pub trait Model: Send + Sync + std::fmt::Debug {
         true
     }
 
+    /// How many tokens it can be shown and say at most; `None` if nobody knows.
+    fn context_window(&self) -> Option<u64> {
+        None
+    }
+
     /// Whether it sees to the form of its answers itself; else the engine holds an answer back until it has checked it.
     fn keeps_form(&self) -> bool {
         false

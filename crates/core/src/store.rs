@@ -21,10 +21,10 @@ use crate::conversation::{Conversation, ConversationFilter, ItemPlace};
 use crate::error::Result;
 use crate::id::{AgentId, ConversationId, ItemId, Key, NodeId, SessionId, TenantId, TurnId};
 use crate::identity::{Application, Credential, CredentialId};
-use crate::item::{Item, Mask};
+use crate::item::{Entry, Item, Mask, MaskScope};
 use crate::page::{Created, Page, Slice, Sliced, Walk};
 use crate::part::Part;
-use crate::session::{Session, SessionFilter, SessionPatch};
+use crate::session::{Session, SessionFilter, SessionPatch, SessionQuery};
 use crate::turn::{Ending, Lane, Parent, Turn, TurnFilter, Usage};
 
 /// Everything a store does.
@@ -190,6 +190,18 @@ pub trait SessionStore: Send + Sync {
         now: Time,
     ) -> Result<Sliced<Session>>;
 
+    /// Living sessions in the order of the bytes of their keys, after `after`, at most `limit`.
+    async fn sessions_by_key(
+        &self,
+        query: &SessionQuery,
+        after: Option<&Key>,
+        limit: u32,
+        now: Time,
+    ) -> Result<Vec<Session>>;
+
+    /// How many living sessions [`SessionStore::sessions_by_key`] shows in all.
+    async fn count_sessions_by(&self, query: &SessionQuery, now: Time) -> Result<u64>;
+
     /// Where the agent's session of this key stands in lists by time of creation; where the one stood that was deleted
     /// last, if none has the key and that was not longer ago than the window of walks.
     async fn session_place(&self, tenant: &TenantId, agent: AgentId, key: &Key) -> Result<Option<Created<SessionId>>>;
@@ -331,6 +343,35 @@ pub trait TurnStore: Send + Sync {
 
     /// Where the turn stands, or stood, in lists by time of creation.
     async fn turn_place(&self, tenant: &TenantId, turn: TurnId) -> Result<Option<Created<TurnId>>>;
+
+    /// A piece of the list of a session's items: those of its kept turns, by [`ItemPlace`] with the turn's number. What a
+    /// mask hides is among them only with `hidden`, and what was removed never.
+    async fn session_items(
+        &self,
+        tenant: &TenantId,
+        session: SessionId,
+        hidden: bool,
+        slice: &Slice<ItemPlace>,
+    ) -> Result<Sliced<Entry>>;
+
+    /// The session's item at this position of this kept turn, hidden or not.
+    async fn session_item(
+        &self,
+        tenant: &TenantId,
+        session: SessionId,
+        turn: TurnId,
+        position: u32,
+    ) -> Result<Option<Entry>>;
+
+    /// How many items [`TurnStore::session_items`] lists.
+    async fn count_session_items(&self, tenant: &TenantId, session: SessionId, hidden: bool) -> Result<u64>;
+
+    /// Shows an item again that a mask of this scope hid. `false` if none did.
+    async fn remove_mask(&self, tenant: &TenantId, item: ItemId, scope: MaskScope) -> Result<bool>;
+
+    /// Removes an item of an ended turn from the record for good, and what could be read again of the turn's stream.
+    /// Positions and numbers of others stay. `false` if there was none.
+    async fn erase_item(&self, tenant: &TenantId, turn: TurnId, position: u32) -> Result<bool>;
 
     /// Adds parts of a running turn. `Conflict(Stale)` if the fence no longer holds.
     async fn append_parts(&self, tenant: &TenantId, turn: TurnId, fence: &Fence, parts: &[Part]) -> Result<()>;

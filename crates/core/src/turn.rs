@@ -263,6 +263,33 @@ impl std::ops::Add for Usage {
     }
 }
 
+/// How the line of a session gives way to a summary by the model.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Compaction {
+    /// The last item to go, by its turn and its position there; if absent, all goes but for the newest inputs.
+    pub up_to: Option<(TurnId, u32)>,
+    /// How many of the newest inputs stay, each with what follows it. Does not count with `up_to`.
+    pub keep: u32,
+    /// How full the model's context must be, in percent of its window, for a turn to begin with a compaction.
+    pub threshold: u8,
+    /// What the model is told to do, in place of our words.
+    pub instruction: Option<String>,
+    /// What of the tools' work the model is shown for its summary.
+    pub tools: ToolSight,
+}
+
+/// What of the tools' work a summary is made from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ToolSight {
+    /// Nothing.
+    Nothing,
+    /// What they answered.
+    #[default]
+    Results,
+    /// What they were asked, too.
+    All,
+}
+
 /// Where a new turn's line begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parent {
@@ -329,6 +356,9 @@ pub struct NewTurn {
     pub on_disconnect: OnDisconnect,
     /// What is stored of what it says.
     pub recording: Recording,
+    /// For a turn of kind [`TurnKind::Compact`]: what it does. For others: when and how the line is compacted before the
+    /// model is asked; never if absent.
+    pub compaction: Option<Compaction>,
     /// What the dialect keeps.
     pub extra: Opaque,
 }
@@ -357,7 +387,19 @@ impl NewTurn {
             on_failure: OnFailure::Discard,
             on_disconnect: OnDisconnect::Finish,
             recording: Recording::default(),
+            compaction: None,
             extra: Opaque::new(),
+        }
+    }
+
+    /// A compaction, in the session's lane. It waits until the session is free, and leaves nothing if it fails.
+    pub fn compact(compaction: Compaction) -> Self {
+        Self {
+            input: Vec::new(),
+            kind: TurnKind::Compact,
+            when_busy: Some(WhenBusy::Queue),
+            compaction: Some(compaction),
+            ..Self::message("")
         }
     }
 

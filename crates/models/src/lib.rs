@@ -13,12 +13,14 @@ pub mod script;
 pub mod secret;
 mod sse;
 mod upstream;
+mod windowed;
 
 pub use openai::OpenAi;
 pub use registry::{Registry, Rule, RuleError};
 pub use responses::Responses;
 pub use script::{Script, ScriptError};
 pub use secret::Secret;
+pub use windowed::Windowed;
 
 #[cfg(test)]
 mod request_fixture;

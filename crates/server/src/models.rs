@@ -9,7 +9,7 @@ use sederunt_core::id::Chance;
 use sederunt_core::model::Model;
 use sederunt_models::openai::{self, OpenAi};
 use sederunt_models::responses::{self, Responses};
-use sederunt_models::{Registry, Rule, Script, Secret};
+use sederunt_models::{Registry, Rule, Script, Secret, Windowed};
 
 use crate::config::{self, ModelRule, Provider};
 use crate::fault::Fault;
@@ -29,6 +29,10 @@ pub fn registry(
             Provider::Script => script(config.file.as_deref())?,
             Provider::Openai => openai(name, config, chance)?,
             Provider::Responses => responses(name, config, chance)?,
+        };
+        let model = match config.context_window {
+            0 => model,
+            window => Arc::new(Windowed::new(model, window)),
         };
         registry = registry.with(name, model);
     }

@@ -4,12 +4,13 @@ use sederunt_core::Result;
 use sederunt_core::clock::Time;
 use sederunt_core::conversation::ItemPlace;
 use sederunt_core::id::{ConversationId, TenantId, TurnId};
-use sederunt_core::item::{Item, Mask, MaskScope};
+use sederunt_core::item::{Item, Mask};
 use sederunt_core::page::{Slice, Sliced};
 
 use crate::SqlStore;
 use crate::driver::{Guard, Outcome, Row, Step, params};
 use crate::rows::{self, Columns, item_columns, word};
+use crate::session_items::scoped;
 use crate::slices::Reading;
 use crate::turns::held_by_conversation;
 
@@ -99,10 +100,7 @@ impl SqlStore {
     }
 
     pub(crate) async fn mask_item(&self, tenant: &TenantId, mask: &Mask, now: Time) -> Result<bool> {
-        let session = match mask.scope {
-            MaskScope::All => String::new(),
-            MaskScope::Session(session) => session.to_string(),
-        };
+        let session = scoped(mask.scope);
         let params = params![tenant.as_str(), mask.item.to_string(), session, word(&mask.reason)?, now.nanos()];
         let outcome = self.driver.transact(vec![Step::guarded(Guard::Row, MASK, params)]).await?;
         Ok(matches!(outcome, Outcome::Done(_)))
@@ -110,7 +108,7 @@ impl SqlStore {
 }
 
 /// The first and the last of the turns that hold `wanted` items together, or of all; `None` if there are no turns.
-fn stretch(turns: Vec<Row>, wanted: usize) -> Result<Option<(u32, u32)>> {
+pub(crate) fn stretch(turns: Vec<Row>, wanted: usize) -> Result<Option<(u32, u32)>> {
     let mut ends = None;
     let mut items = 0;
     for row in turns {

@@ -22,6 +22,7 @@ mod plans;
 mod reaping;
 mod requests;
 mod rows;
+mod session_items;
 mod session_lists;
 mod sessions;
 mod slices;

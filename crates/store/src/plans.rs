@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use crate::{
     accept, agents, conversation_items, conversations, delete, expiry, finish, identity, lanes, migrations, reaping,
-    session_lists, sessions, system, turn_lists, turns, versions, walk,
+    session_items, session_lists, sessions, system, turn_lists, turns, versions, walk,
 };
 
 /// The plan of a statement, as SQLite tells it.
@@ -73,6 +73,7 @@ fn every_list_reads_its_index_in_order() {
         ("conversations_by_owner", conversations::BY_OWNER),
         ("conversations_by_owner_agent", conversations::BY_OWNER_AND_AGENT),
         ("turns_by_place", conversation_items::TURNS),
+        ("turns_by_number", session_items::TURNS),
     ];
     let both = slices.into_iter().flat_map(|(index, [one, other])| [(index, one), (index, other)]);
     let database = database();
@@ -141,6 +142,7 @@ fn every_other_statement_finds_its_rows_by_a_key() {
         delete::RELEASE,
         delete::RELEASE_AGENT,
         delete::RELEASE_VERSION,
+        delete::UNLIST_OF_VERSION,
         delete::UNMASK_TURN,
         expiry::COUNT_OFF,
         expiry::HIDE,
@@ -163,6 +165,12 @@ fn every_other_statement_finds_its_rows_by_a_key() {
         reaping::REMOVE_MASKS,
         reaping::REMOVE_SESSION,
         reaping::UNMASK_DELETED,
+        session_items::COUNT,
+        session_items::ENTRIES,
+        session_items::ENTRY,
+        session_items::ERASE,
+        session_items::UNMASK,
+        session_items::UNMASK_ITEM,
         session_lists::GONE,
         session_lists::PLACE,
         sessions::BY_ID,

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use sederunt_core::Result;
 use sederunt_core::clock::Time;
-use sederunt_core::id::{NodeId, SessionId, TenantId, TurnId};
-use sederunt_core::item::Item;
+use sederunt_core::conversation::ItemPlace;
+use sederunt_core::id::{ItemId, NodeId, SessionId, TenantId, TurnId};
+use sederunt_core::item::{Entry, Item, MaskScope};
 use sederunt_core::page::{Created, Slice, Sliced};
 use sederunt_core::part::Part;
 use sederunt_core::store::{Accept, Fence, Finish, Keyed, Lease, TurnRecord, TurnStore, Waiting};
@@ -160,6 +161,38 @@ impl TurnStore for SqlStore {
 
     async fn turn_place(&self, tenant: &TenantId, turn: TurnId) -> Result<Option<Created<TurnId>>> {
         self.place_of_turn(tenant, turn).await
+    }
+
+    async fn session_items(
+        &self,
+        tenant: &TenantId,
+        session: SessionId,
+        hidden: bool,
+        slice: &Slice<ItemPlace>,
+    ) -> Result<Sliced<Entry>> {
+        self.slice_entries(tenant, session, hidden, slice).await
+    }
+
+    async fn session_item(
+        &self,
+        tenant: &TenantId,
+        session: SessionId,
+        turn: TurnId,
+        position: u32,
+    ) -> Result<Option<Entry>> {
+        self.entry_of(tenant, session, turn, position).await
+    }
+
+    async fn count_session_items(&self, tenant: &TenantId, session: SessionId, hidden: bool) -> Result<u64> {
+        self.count_entries(tenant, session, hidden).await
+    }
+
+    async fn remove_mask(&self, tenant: &TenantId, item: ItemId, scope: MaskScope) -> Result<bool> {
+        self.unmask_item(tenant, item, scope).await
+    }
+
+    async fn erase_item(&self, tenant: &TenantId, turn: TurnId, position: u32) -> Result<bool> {
+        self.erase(tenant, turn, position).await
     }
 
     async fn append_parts(&self, tenant: &TenantId, turn: TurnId, fence: &Fence, parts: &[Part]) -> Result<()> {

@@ -15,7 +15,7 @@ use crate::page::{Created, Slice, Sliced};
 use crate::part::Part;
 use crate::session::{NewSession, Owner, Session};
 use crate::store::TurnRecord;
-use crate::turn::{CancelOutcome, NewTurn, Recording, Turn, TurnFilter, TurnState};
+use crate::turn::{CancelOutcome, Compaction, Lane, NewTurn, Recording, Turn, TurnFilter, TurnState};
 
 /// The operations on turns.
 #[derive(Clone, Copy, Debug)]
@@ -231,6 +231,52 @@ impl Turns<'_> {
             Err(Error::Conflict { kind: Conflict::NotInProgress, .. }) => Err(not_in_progress()),
             done => done,
         }
+    }
+
+    /// The turn that runs in a session's lane, here.
+    pub fn running(&self, session: &Session) -> Option<Arc<Live>> {
+        self.0.engine().running_in(&session.tenant, &Lane::session(session.id))
+    }
+
+    /// Stops what runs in a session, keeping what there is of the answer, and drops what waits for it. Returns the turn as it
+    /// ended; `None` if nothing ran here.
+    pub async fn interrupt(&self, caller: &Caller, session: &Session) -> Result<Option<Arc<TurnRecord>>> {
+        caller.may_on(Action::Talk, session.agent)?;
+        self.0.engine().clear_lane(&session.tenant, &Lane::session(session.id)).await?;
+        self.0.engine().all_accepted().await;
+        let Some(live) = self.running(session) else { return Ok(None) };
+        match self.0.engine().cancel(&live, CancelOutcome::KeepPartial, false).await {
+            Err(Error::Conflict { kind: Conflict::NotInProgress, .. }) => Ok(None),
+            done => done.map(Some),
+        }
+    }
+
+    /// A summary of these items by the agent's model: for a record that is made of another's.
+    pub async fn summarise(
+        &self,
+        caller: &Caller,
+        agent: &Agent,
+        items: &[ItemBody],
+        compaction: &Compaction,
+    ) -> Result<String> {
+        caller.may_on(Action::Talk, agent.id)?;
+        let version = self.0.agents().version_of(&caller.tenant, agent.id, None).await?;
+        let setting = Setting {
+            caller: caller.clone(),
+            agent: agent.key.clone(),
+            version,
+            session: None,
+            opens: false,
+            binds: false,
+            form: None,
+        };
+        self.0.engine().summarise_items(&setting, items, compaction).await
+    }
+
+    /// How many tokens the model that answers for an agent's latest version takes at most; `None` if nobody knows.
+    pub async fn context_window(&self, caller: &Caller, agent: &Agent) -> Result<Option<u64>> {
+        let version = self.0.agents().version_of(&caller.tenant, agent.id, None).await?;
+        Ok(self.0.engine().model_of(&agent.key, &version).ok().and_then(|model| model.context_window()))
     }
 
     /// Cancels any running turn of the tenant: for those who administer. What there is of the answer is kept.

@@ -11,7 +11,7 @@ use crate::agent::{AgentVersion, WhenBusy};
 use crate::caller::Caller;
 use crate::error::{Conflict, Error, Kind, Result};
 use crate::format::Form;
-use crate::id::{Key, TurnId};
+use crate::id::{Key, TenantId, TurnId};
 use crate::item::{ItemBody, NewItem};
 use crate::journal::Happened;
 use crate::session::Session;
@@ -123,7 +123,7 @@ impl Engine {
                     }
                     WhenBusy::Interrupt | WhenBusy::Steer => {
                         self.all_accepted().await;
-                        let running = self.running_in(&setting, &lane);
+                        let running = self.running_in(&setting.caller.tenant, &lane);
                         match (when_busy, &running) {
                             (WhenBusy::Interrupt, _) => self.clear(&setting, &lane, running.as_deref()).await?,
                             (_, Some(live)) if request.is_none() && self.steer(live, &new) => {
@@ -240,19 +240,25 @@ impl Engine {
     }
 
     /// The turn that runs in this lane, here.
-    fn running_in(&self, setting: &Setting, lane: &Lane) -> Option<Arc<Live>> {
+    pub(crate) fn running_in(&self, tenant: &TenantId, lane: &Lane) -> Option<Arc<Live>> {
         let live = self.live();
-        let mut in_lane = live.values().filter(|l| l.fence.lane == *lane && l.turn.tenant == setting.caller.tenant);
+        let mut in_lane = live.values().filter(|l| l.fence.lane == *lane && l.turn.tenant == *tenant);
         in_lane.find(|l| l.phase() != super::live::Phase::Closed).cloned()
     }
 
     /// Drops what waits for the lane, and interrupts what runs in it.
     async fn clear(&self, setting: &Setting, lane: &Lane, running: Option<&Live>) -> Result<()> {
-        self.0.ports.store.clear_queue(&setting.caller.tenant, lane).await?;
-        self.0.queues.ring(&setting.caller.tenant, lane);
+        self.clear_lane(&setting.caller.tenant, lane).await?;
         if let Some(live) = running {
             live.interrupt(Ending::Superseded);
         }
+        Ok(())
+    }
+
+    /// Drops what waits for the lane.
+    pub(crate) async fn clear_lane(&self, tenant: &TenantId, lane: &Lane) -> Result<()> {
+        self.0.ports.store.clear_queue(tenant, lane).await?;
+        self.0.queues.ring(tenant, lane);
         Ok(())
     }
 

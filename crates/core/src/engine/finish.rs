@@ -12,7 +12,7 @@ use crate::journal::Happened;
 use crate::part::{PartBody, fold, last_usage, usage};
 use crate::session::{TITLE_MAX, cut};
 use crate::store::{Finish, TurnRecord};
-use crate::turn::{CancelOutcome, Ending, OnFailure, Recording};
+use crate::turn::{CancelOutcome, Ending, OnFailure, Recording, TurnKind, Usage};
 
 /// How long a turn that ended well waits for a store that is away before it counts as failed.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -145,8 +145,8 @@ impl Engine {
             usage: usage(&spoken),
             parts: self.parts_at_end(live, kept),
             auto_title: title(text),
-            context: last_usage(&spoken),
-            hides: Vec::new(),
+            context: last_usage(&spoken).map(|used| context_after(live.turn.kind, used)),
+            hides: live.hides(),
             now,
         }
     }
@@ -177,6 +177,15 @@ impl Engine {
                 () = tokio::time::sleep(Duration::from_millis(20)) => {}
             }
         }
+    }
+}
+
+/// How full the context is once a turn of this kind has ended whose last model call used so much. A summary is all that is
+/// left of what its call read.
+fn context_after(kind: TurnKind, used: Usage) -> Usage {
+    match kind {
+        TurnKind::Compact => Usage { input: used.output, ..Usage::default() },
+        TurnKind::Message | TurnKind::Outputs | TurnKind::Import => used,
     }
 }
 

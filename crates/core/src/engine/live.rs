@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Time;
+use crate::id::ItemId;
 use crate::item::{Item, ItemBody};
 use crate::part::{Part, PartBody, fold};
 use crate::store::{Fence, TurnRecord};
@@ -56,6 +57,8 @@ struct Log {
     /// What the model shall be told at the loop's next step; `None` once the loop takes no more.
     inbox: Option<Vec<String>>,
     why_stopped: Option<Ending>,
+    /// Items of its session that a summary of this turn stands for.
+    hides: Vec<ItemId>,
 }
 
 impl Log {
@@ -125,6 +128,15 @@ impl Live {
             }
             _ => false,
         }
+    }
+
+    /// Notes which items of its session a summary of this turn stands for.
+    pub(super) fn hide(&self, items: Vec<ItemId>) {
+        self.log().hides = items;
+    }
+
+    pub(super) fn hides(&self) -> Vec<ItemId> {
+        self.log().hides.clone()
     }
 
     /// What was steered in since the last step. With `last`, nothing more is taken if nothing came.
@@ -291,7 +303,7 @@ impl Live {
         let first = self.input.len();
         let make = |(at, body)| Item {
             tenant: self.turn.tenant.clone(),
-            id: crate::id::ItemId(ids.uuid(now)),
+            id: ItemId(ids.uuid(now)),
             turn: self.turn.id,
             session: self.turn.session,
             position: u32::try_from(first + at).unwrap_or(u32::MAX),

@@ -7,6 +7,7 @@
 mod accept;
 mod acceptance;
 mod ask;
+mod compact;
 mod finish;
 mod form;
 mod homes;
@@ -146,7 +147,7 @@ impl Engine {
     }
 
     /// Waits until every turn that is stored by now is among those that run here.
-    async fn all_accepted(&self) {
+    pub(crate) async fn all_accepted(&self) {
         drop(self.0.accepting.write().await);
     }
 

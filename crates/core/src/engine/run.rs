@@ -17,7 +17,7 @@ use crate::item::{Context, ItemBody};
 use crate::journal::Happened;
 use crate::model::{Model, ModelRequest, SessionView, Stop};
 use crate::part::{PartBody, fold, usage};
-use crate::turn::{Ending, NewTurn, Recording};
+use crate::turn::{Ending, NewTurn, Recording, TurnKind};
 
 /// One turn's run. Owned by its task, which ends when the turn has ended and no open stream wants more.
 pub(super) struct Run {
@@ -79,6 +79,9 @@ impl Run {
     async fn converse(&self) -> Result<Ending, Halt> {
         let definition = &self.setting.version.definition;
         let model = self.engine.model_of(&self.setting.agent, &self.setting.version)?;
+        if self.new.kind == TurnKind::Compact {
+            return self.compact(&*model).await;
+        }
         let mut request = self.request(&*model).await?;
         let contexts = match self.new.contexts.clone() {
             Some(given) => Some(given),
@@ -170,9 +173,8 @@ impl Run {
             (true, Some(parent)) => {
                 let store = &self.engine.0.ports.store;
                 let turns = store.line(&self.live.turn.tenant, parent, self.engine.0.settings.line_turns).await;
-                let turns = turns.map_err(Halt::Store)?;
-                let items = turns.into_iter().flat_map(|turn| turn.items).map(|item| item.body);
-                line::answered(items.collect(), &asked.input)
+                let turns = self.compacted(model, turns.map_err(Halt::Store)?).await?;
+                line::answered(turns, &asked.input)
             }
             _ => Vec::new(),
         };
@@ -218,7 +220,7 @@ impl Run {
 
 impl Setting {
     /// What a model is asked first; the line and the tools are still to come.
-    fn request(&self, new: &NewTurn) -> ModelRequest {
+    pub(super) fn request(&self, new: &NewTurn) -> ModelRequest {
         let definition = &self.version.definition;
         ModelRequest {
             agent: self.agent.clone(),

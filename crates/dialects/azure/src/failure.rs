@@ -261,6 +261,7 @@ fn model(fault: &ModelFault) -> Failure {
         | FaultKind::DeadlinePassed
         | FaultKind::BrokenStream
         | FaultKind::WrongForm
+        | FaultKind::TooLittle
         | FaultKind::Failed => Failure::new(500, code, message).final_answer(),
     };
     failure.detail(cause)
@@ -279,6 +280,6 @@ pub(crate) fn fault_code(kind: FaultKind) -> &'static str {
         FaultKind::BrokenStream => "model_stream_broken",
         FaultKind::UnknownModel => "model_not_found",
         FaultKind::WrongForm => "invalid_structured_output",
-        FaultKind::Failed => "server_error",
+        FaultKind::TooLittle | FaultKind::Failed => "server_error",
     }
 }

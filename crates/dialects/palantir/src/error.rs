@@ -368,6 +368,7 @@ fn model(names: &Names, fault: ModelFault) -> Envelope {
         | FaultKind::Unavailable
         | FaultKind::BrokenStream
         | FaultKind::WrongForm
+        | FaultKind::TooLittle
         | FaultKind::Failed => Envelope::new(500, "INTERNAL", "SessionExecutionFailed", message.as_str())
             .with("message", message.as_str())
             .with("details", fault.kind.to_string()),

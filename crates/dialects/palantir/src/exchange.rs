@@ -184,7 +184,7 @@ pub(crate) fn result(record: &TurnRecord) -> Value {
 /// `SessionExchange`, as it stands in `content`.
 pub(crate) fn exchange(record: &TurnRecord) -> Value {
     // Input that was steered in later stands behind what the exchange began with.
-    let input = record.items.iter().take(record.turn.inputs as usize);
+    let input = record.items.iter().filter(|item| item.position < record.turn.inputs);
     let texts: Vec<_> = input.filter_map(|item| item.body.user_text()).collect();
     let mut wire = json!({"userInput": {"text": texts.join("\n")}, "result": result(record)});
     let bodies: Vec<_> = record.items.iter().map(|item| &item.body).collect();

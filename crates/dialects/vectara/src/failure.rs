@@ -230,6 +230,7 @@ fn model(fault: &ModelFault) -> Failure {
         FaultKind::RateLimited | FaultKind::Unavailable | FaultKind::BrokenStream | FaultKind::RetriesUsedUp => {
             (502, "agent_processing_failed")
         }
+        FaultKind::TooLittle => (400, "not_enough_turns"),
         FaultKind::UnknownModel => (422, "invalid_agent_configuration"),
         FaultKind::ContextTooLarge | FaultKind::Refused | FaultKind::WrongForm => (422, "agent_processing_failed"),
         FaultKind::Iterations | FaultKind::DeadlinePassed | FaultKind::Failed => (500, "agent_processing_failed"),

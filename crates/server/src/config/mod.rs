@@ -118,6 +118,7 @@ pub struct Model {
     pub include_usage: bool,
     #[serde(deserialize_with = "de_path")]
     pub ca_file: Option<PathBuf>,
+    pub context_window: u64,
     #[serde(deserialize_with = "de_time")]
     pub first_byte_time: Duration,
     #[serde(deserialize_with = "de_time")]
