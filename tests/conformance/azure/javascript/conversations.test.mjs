@@ -89,8 +89,9 @@ test("responses and conversations are listed, by page and by filter", async () =
   assert.deepEqual([page.has_more, page.last_id], [true, newest[1]]);
   const rest = await mine.get("/responses", { query: { limit: 2, after: page.last_id } });
   assert.deepEqual([rest.data.map((response) => response.id), rest.has_more], [[newest[2]], false]);
-  const ofProject = await project.getOpenAIClient().get("/responses", { query: { agent_name: own, conversation_id: id } });
+  const below = project.getOpenAIClient();
+  const ofProject = await below.get("/responses", { query: { agent_name: own, conversation_id: id } });
   assert.deepEqual(ofProject.data.map((response) => response.id), newest);
-  const conversations = await project.getOpenAIClient().get("/conversations", { query: { agent_name: own } });
+  const conversations = await below.get("/conversations", { query: { agent_name: own } });
   assert.deepEqual(conversations.data.map((conversation) => conversation.id), [id]);
 });

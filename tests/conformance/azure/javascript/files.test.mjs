@@ -12,7 +12,8 @@ let agent;
 let session;
 
 const upload = (path, text) => agents.uploadSessionFile(agent, session, path, bytes(text));
-const listed = async (options) => (await all(agents.listSessionFiles(agent, session, options))).map((entry) => entry.name);
+const entries = (options) => all(agents.listSessionFiles(agent, session, options));
+const listed = async (options) => (await entries(options)).map((entry) => entry.name);
 
 /** A file's content. */
 async function download(path) {
@@ -43,7 +44,7 @@ describe("files", () => {
     assert.deepEqual(await listed(), ["a.txt", "b.txt", "d.txt", "sub"]);
     assert.deepEqual(await listed({ limit: 1, order: "asc" }), ["a.txt", "b.txt", "d.txt", "sub"]);
     assert.deepEqual(await listed({ path: "sub" }), ["c.txt"]);
-    const [file, , , folder] = await all(agents.listSessionFiles(agent, session));
+    const [file, , , folder] = await entries();
     assert.deepEqual([file.size, file.is_directory, folder.is_directory], [5, false, true]);
     assert.ok(Math.abs(file.modified_time - Date.now()) < 60_000 + 121_000);
   });
@@ -75,7 +76,8 @@ describe("files", () => {
     const most = 50 * 1024 * 1024;
     const written = await agents.uploadSessionFile(agent, session, "most.bin", new Uint8Array(most));
     assert.equal(written.bytes_written, most);
-    await refused(agents.uploadSessionFile(agent, session, "more.bin", new Uint8Array(most + 1)), 413, "file_size_exceeded");
+    const more = agents.uploadSessionFile(agent, session, "more.bin", new Uint8Array(most + 1));
+    await refused(more, 413, "file_size_exceeded");
     assert.deepEqual(await listed(), ["most.bin"]);
   });
 

@@ -1,8 +1,8 @@
 """A hosted agent in the vendor's own container runtime: `agent.py PORT RECORD`.
 
-It answers what the user says as the script beside it (`script.toml`) lets Sederunt answer, so that the two can
-be compared. A line of JSON in RECORD tells of each request (its method, path, query and headers), another of each response
-whose end was asked for.
+It answers what the user says as the script beside it (`script.toml`) lets Sederunt answer, so that the two can be compared.
+A line of JSON in RECORD tells of each request (its method, path, query and headers), another of each response whose end
+was asked for.
 """
 
 import asyncio

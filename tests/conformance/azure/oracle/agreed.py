@@ -25,8 +25,8 @@ class Row:
         if not any(fnmatchcase(case, pattern) for pattern in self.cases):
             return False
         fitting = [pattern for pattern in self.fields if fnmatchcase(difference.field, pattern)]
-        sides = all(said in ("…", shown) for said, shown in ((self.there, difference.there), (self.here, difference.here)))
-        if fitting and sides:
+        there, here = self.there in ("…", difference.there), self.here in ("…", difference.here)
+        if fitting and there and here:
             self.used.update(fitting)
             return True
         return False

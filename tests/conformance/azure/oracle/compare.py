@@ -1,4 +1,4 @@
-"""What two answers to the same requests have that the other has not: ids and times are equal if they play the same part."""
+"""What two answers to the same requests do not have in common. Ids and times are the same if they play the same part."""
 
 import json
 import re

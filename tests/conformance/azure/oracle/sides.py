@@ -135,8 +135,8 @@ class Side:
         meanwhile: Callable[[str], object] = lambda response: None,
         to_the_end: bool = False,
     ) -> str:
-        """Starts a stream and leaves once `words` were said and `meanwhile` was done; the response's id. With `to_the_end`,
-        the rest of the stream is awaited, and the whole compared."""
+        """Starts a stream and leaves once `words` were said and `meanwhile` was done; the response's id. With
+        `to_the_end`, the rest of the stream is awaited, and the whole compared."""
         body = {"input": said, "background": background, "stream": True}
         connection, answer = self.open("POST", "/responses", body)
         with closing(connection):
