@@ -53,16 +53,39 @@ pub(crate) async fn seat(
         {
             return Ok(Seated::inside(session));
         }
-    } else if let Some(session) = continued.conversation.and_then(|conversation| conversation.session) {
-        match asked.app().sessions().get(&asked.caller, agent.id, session).await {
+    } else if let Some(conversation) = continued.conversation {
+        return of_conversation(asked, agent, version, conversation).await;
+    }
+    has_room(asked, agent).await?;
+    Ok(Seated::opening(asked, version, generated_key(&asked.app().ports().ids)?))
+}
+
+/// The session that a conversation runs in. Its name follows from the conversation: of many first turns that come at once
+/// one opens it, and the others find it.
+async fn of_conversation(
+    asked: &Asked,
+    agent: &Agent,
+    version: &AgentVersion,
+    conversation: &Conversation,
+) -> Result<Seated, Failure> {
+    let sessions = asked.app().sessions();
+    if let Some(session) = conversation.session {
+        match sessions.get(&asked.caller, agent.id, session).await {
             Ok(session) => return Ok(Seated::inside(Box::new(session))),
             // It is gone, or the conversation was had with another agent.
             Err(Error::NotFound { kind: Kind::Session, .. }) => {}
             Err(error) => return Err(error.into()),
         }
     }
+    let name = blake3::hash(format!("{}:{}", conversation.id, agent.id).as_bytes()).to_hex();
+    let key: Key = name.as_str().get(..63).unwrap_or_default().parse()?;
+    let key = match sessions.seat(&asked.caller, agent.id, &key).await? {
+        Seat::Open(session) => return Ok(Seated::inside(session)),
+        Seat::Free => key,
+        Seat::Foreign | Seat::Expired => generated_key(&asked.app().ports().ids)?,
+    };
     has_room(asked, agent).await?;
-    Ok(Seated::opening(asked, version, generated_key(&asked.app().ports().ids)?))
+    Ok(Seated::opening(asked, version, key))
 }
 
 /// The session of this name; it is made if there is none.
