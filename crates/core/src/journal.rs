@@ -14,7 +14,8 @@ use tokio::sync::broadcast;
 
 use crate::clock::{Clock, Time};
 use crate::error::Result;
-use crate::id::{SessionId, TenantId, TurnId};
+use crate::id::{AgentId, SessionId, TenantId, TurnId};
+use crate::session::Session;
 use crate::store::Store;
 
 pub(crate) use lines::Happened;
@@ -88,17 +89,23 @@ impl Journal {
     }
 
     /// The session's last lines, oldest first, at most 300, and those to come: none is lost between the two.
-    pub async fn follow(&self, tenant: &TenantId, session: SessionId) -> Result<(Vec<LogLine>, Following)> {
-        if !self.shelf().is_whole(session) {
-            let before = self.told_again(tenant, session).await?;
-            self.shelf().complete(session, before);
+    pub async fn follow(&self, session: &Session) -> Result<(Vec<LogLine>, Following)> {
+        if !self.shelf().is_whole(session.id) {
+            let before = self.told_again(&session.tenant, session.id).await?;
+            self.shelf().complete(session.id, before);
         }
-        Ok(self.shelf().follow(session, BEHIND))
+        let agent = (session.tenant.clone(), session.agent);
+        Ok(self.shelf().follow(session.id, agent, BEHIND))
     }
 
     /// Drops a session's lines; whoever follows them is told that there will be no more.
     pub(crate) fn forget(&self, session: SessionId) {
         self.shelf().forget(session);
+    }
+
+    /// The same for the sessions of an agent that somebody follows. The lines of others nobody can ask for any more.
+    pub(crate) fn forget_agent(&self, tenant: &TenantId, agent: AgentId) {
+        self.shelf().forget_agent(tenant, agent);
     }
 
     fn add(&self, session: SessionId, turn: Option<TurnId>, stream: Stream, mut message: String) {

@@ -297,6 +297,7 @@ impl Agents<'_> {
         }
         self.forget(agent);
         self.0.engine().abandon(|turn| turn.agent == Some(agent)).await;
+        self.0.journal().forget_agent(&caller.tenant, agent);
         // An import may bring the same id again: its rows shall not be in the way for longer than need be.
         self.0.engine().sweep_soon();
         Ok(())

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use tokio::sync::broadcast;
 
 use super::{Following, LogLine};
-use crate::id::{SessionId, TurnId};
+use crate::id::{AgentId, SessionId, TenantId, TurnId};
 
 /// The most lines of one session.
 pub(super) const LINES: usize = 300;
@@ -29,6 +29,8 @@ pub(super) struct Shelf {
 struct Ring {
     lines: VecDeque<(Option<TurnId>, LogLine)>,
     followers: Option<broadcast::Sender<LogLine>>,
+    /// Whose session it is; known once somebody has followed it.
+    agent: Option<(TenantId, AgentId)>,
     /// Whether there is nothing before them that could be told again.
     whole: bool,
     written: u64,
@@ -80,8 +82,14 @@ impl Shelf {
         self.make_room();
     }
 
-    pub fn follow(&mut self, session: SessionId, behind: usize) -> (Vec<LogLine>, Following) {
+    pub fn follow(
+        &mut self,
+        session: SessionId,
+        agent: (TenantId, AgentId),
+        behind: usize,
+    ) -> (Vec<LogLine>, Following) {
         let ring = self.touch(session);
+        ring.agent = Some(agent);
         let following = ring.followers.get_or_insert_with(|| broadcast::Sender::new(behind)).subscribe();
         (ring.lines.iter().map(|(_, line)| line.clone()).collect(), following)
     }
@@ -91,6 +99,12 @@ impl Shelf {
             self.order.remove(&ring.written);
             self.bytes -= ring.lines.iter().map(|(_, line)| weight(line)).sum::<usize>();
         }
+    }
+
+    pub fn forget_agent(&mut self, tenant: &TenantId, agent: AgentId) {
+        let is_theirs = |ring: &Ring| ring.agent.as_ref().is_some_and(|(of, id)| of == tenant && *id == agent);
+        let theirs: Vec<_> = self.rings.iter().filter(|(_, ring)| is_theirs(ring)).map(|(id, _)| *id).collect();
+        theirs.into_iter().for_each(|session| self.forget(session));
     }
 
     /// The session's ring, which is now the one last written.
@@ -127,6 +141,7 @@ fn weight(line: &LogLine) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::broadcast::error::TryRecvError;
     use uuid::Uuid;
 
     use super::*;
@@ -141,8 +156,12 @@ mod tests {
         SessionId(Uuid::from_u128(n))
     }
 
+    fn agent(tenant: &str, n: u128) -> (TenantId, AgentId) {
+        (tenant.into(), AgentId(Uuid::from_u128(n)))
+    }
+
     fn messages(shelf: &mut Shelf, of: SessionId) -> Vec<String> {
-        shelf.follow(of, 1).0.into_iter().map(|line| line.message).collect()
+        shelf.follow(of, agent("a", 1), 1).0.into_iter().map(|line| line.message).collect()
     }
 
     #[test]
@@ -161,7 +180,7 @@ mod tests {
         for n in 0..SESSIONS as u128 {
             shelf.add(session(n), None, line("x"));
         }
-        let (_, mut following) = shelf.follow(session(0), 4);
+        let (_, mut following) = shelf.follow(session(0), agent("a", 1), 4);
         for n in 0..2 {
             shelf.add(session(SESSIONS as u128 + n), None, line("y"));
         }
@@ -169,6 +188,16 @@ mod tests {
         assert!(!shelf.rings.contains_key(&session(1)));
         shelf.add(session(0), None, line("still there"));
         assert_eq!(following.try_recv().unwrap().message, "still there");
+    }
+
+    #[test]
+    fn who_follows_a_deleted_agent_s_session_is_told_that_it_is_over() {
+        let mut shelf = Shelf::default();
+        let mut followings = [(1, "a", 1), (2, "a", 2), (3, "b", 1)]
+            .map(|(n, tenant, of)| shelf.follow(session(n), agent(tenant, of), 1).1);
+        shelf.forget_agent(&"a".into(), AgentId(Uuid::from_u128(1)));
+        let is_over = followings.each_mut().map(|following| following.try_recv() == Err(TryRecvError::Closed));
+        assert_eq!(is_over, [true, false, false]);
     }
 
     #[test]

@@ -82,7 +82,7 @@ async fn named(asked: &Asked) -> Result<(Agent, Session), Failure> {
 
 async fn follow(asked: Asked, agent: Agent, session: Session) -> Answer {
     let wanted = Wanted::read(&asked.query)?;
-    let (lines, following) = asked.app().journal().follow(&session.tenant, session.id).await?;
+    let (lines, following) = asked.app().journal().follow(&session).await?;
     let mut tail: VecDeque<LogLine> = lines.into_iter().filter(|line| wanted.has(line)).collect();
     tail.drain(..tail.len().saturating_sub(wanted.tail));
     let told = Told {

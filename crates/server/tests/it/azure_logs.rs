@@ -91,6 +91,14 @@ async fn it_ends_when_the_session_is_deleted() {
 }
 
 #[tokio::test]
+async fn it_ends_when_the_agent_is_deleted() {
+    let bench = Bench::new().await;
+    let stream = soon(bench.desk.alice.request(Method::GET, &bench.path()).send()).await.unwrap();
+    bench.desk.alice.delete(&at("/agents/clerk?force=true")).await.expect(200);
+    assert_eq!(soon(stream.text()).await.unwrap(), "");
+}
+
+#[tokio::test]
 async fn it_does_not_hold_up_a_server_that_is_told_to_end() {
     let bench = Bench::new().await;
     let stream = soon(bench.desk.alice.request(Method::GET, &bench.path()).send()).await.unwrap();

@@ -31,7 +31,7 @@ async fn a_turn_s_steps_are_written_down_without_a_word_of_what_was_said() {
     let world = World::new().await;
     let alice = world.voice("alice");
     let (session, turn) = troubled(&world, &alice).await;
-    let (lines, _) = alice.app.journal().follow(&alice.caller.tenant, session.id).await.unwrap();
+    let (lines, _) = alice.app.journal().follow(&session).await.unwrap();
     let said = messages(&lines);
     let (steps, [(stream, end)]) = said.split_at(said.len() - 1) else { panic!("{said:?}") };
     assert_eq!(
@@ -54,7 +54,7 @@ async fn who_follows_hears_what_comes_and_the_end_when_the_session_goes() {
     let world = World::new().await;
     let alice = world.voice("alice");
     let session = alice.session("room").await;
-    let (before, mut following) = alice.app.journal().follow(&alice.caller.tenant, session.id).await.unwrap();
+    let (before, mut following) = alice.app.journal().follow(&session).await.unwrap();
     assert_eq!(before, []);
     let started = alice.begin(Sitting::In(Box::new(session.clone())), after(None, "hello")).await.unwrap();
     let first = soon(following.recv()).await.unwrap();
@@ -79,11 +79,11 @@ async fn another_process_tells_from_the_record_what_it_did_not_live_through() {
     let alice = world.voice("alice");
     let (session, turn) = troubled(&world, &alice).await;
     let restarted = App::start(world.ground.ports(), Settings::default(), true).await.unwrap();
-    let (lines, _) = restarted.journal().follow(&alice.caller.tenant, session.id).await.unwrap();
+    let (lines, _) = restarted.journal().follow(&session).await.unwrap();
     let [(_, accepted), (stream, end)] = &messages(&lines)[..] else { panic!("{lines:?}") };
     assert_eq!(accepted, &format!("turn {turn} accepted: 1 item of input"));
     assert_eq!(*stream, Stream::Stderr);
     assert!(end.contains("(rate_limited)"), "{end}");
-    let (again, _) = restarted.journal().follow(&alice.caller.tenant, session.id).await.unwrap();
+    let (again, _) = restarted.journal().follow(&session).await.unwrap();
     assert_eq!(again, lines, "once");
 }
