@@ -21,6 +21,13 @@ pub(crate) enum Form {
     Schema(Box<Schema>),
 }
 
+impl AnswerFormat {
+    /// Refuses a form that no answer could be checked against: `Invalid` of `format`.
+    pub fn check(&self) -> Result<()> {
+        Form::of(Some(self)).map(drop)
+    }
+}
+
 impl Form {
     /// What is asked for; `None` if any text will do. `Invalid` of `format` if a schema cannot be used.
     pub fn of(format: Option<&AnswerFormat>) -> Result<Option<Self>> {

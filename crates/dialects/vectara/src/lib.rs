@@ -20,6 +20,7 @@ mod oauth;
 mod operation;
 mod paging;
 mod pattern;
+mod secrets;
 mod sessions;
 mod timestamp;
 
