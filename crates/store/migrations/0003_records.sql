@@ -1,3 +1,23 @@
 -- What a session is about, and how full the model's context was after its last call.
 alter table sessions add column description text;
 alter table sessions add column context text;
+
+-- Metadata that lists filter on, one field a row: `path` is the JSON list of the names that lead to it, `value` a letter for
+-- its kind and then the value, as text that sorts as the values of that kind do. Never written in its first form.
+drop table session_metadata;
+create table session_metadata (
+    tenant text not null,
+    session text not null,
+    path text not null,
+    agent text not null,
+    owner text not null,
+    key text not null,
+    value text not null,
+    primary key (tenant, session, path)
+);
+create index session_metadata_by_value on session_metadata (tenant, agent, path, value, key, owner, session);
+
+-- Lists of sessions by key, and what their counts are made of.
+create index sessions_by_owner_key on sessions (tenant, owner, agent, key) where deleted is null;
+create index sessions_disabled on sessions (tenant, agent, key) where deleted is null and enabled = 0;
+create index sessions_lapsed on sessions (tenant, agent) where deleted is null and lapsed = 1;

@@ -7,6 +7,7 @@ use sederunt_core::turn::{Ending, Lane};
 
 use crate::driver::{Guard, Params, Step, params};
 use crate::rows::json;
+use crate::session_metadata;
 use crate::sessions::prolonged;
 use crate::turns::held_by_conversation;
 
@@ -85,6 +86,8 @@ pub(crate) const RELEASE_VERSION: &str =
 pub(crate) const COUNT_DOWN_VERSION: &str = "update counts set sessions = sessions - (select count(*) from sessions s \
      where s.tenant = $1 and s.agent = $2 and s.version = $3 and s.deleted is null and s.lapsed = 0) \
      where tenant = $1 and agent = $2 and shard = 0";
+pub(crate) const UNLIST_OF_VERSION: &str = "delete from session_metadata where tenant = $1 and session in \
+     (select s.id from sessions s where s.tenant = $1 and s.agent = $2 and s.version = $3 and s.deleted is null)";
 pub(crate) const HIDE_OF_VERSION: &str = "update sessions set deleted = $4 where tenant = $1 and agent = $2 \
      and version = $3 and deleted is null returning id";
 
@@ -143,6 +146,7 @@ fn hide_session(tenant: &TenantId, session: SessionId, now: Time, sql: &'static 
         Step::any(RELEASE, both()),
         Step::any(END_IN_CONVERSATIONS, ended),
         Step::any(CLEAR_QUEUE, params![tenant.as_str(), Lane::session(session).0]),
+        session_metadata::removed(tenant.as_str(), &session.to_string()),
     ])
 }
 
@@ -165,6 +169,7 @@ pub(crate) fn sessions_of_version(tenant: &TenantId, agent: AgentId, version: u3
         Step::any(COUNT_DOWN_VERSION, which()),
         Step::any(END_OF_VERSION, ended),
         Step::any(RELEASE_VERSION, which()),
+        Step::any(UNLIST_OF_VERSION, which()),
         Step::any(HIDE_OF_VERSION, stamped()),
     ])
 }

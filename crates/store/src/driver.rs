@@ -1,5 +1,7 @@
 //! What the statements need of a database: read a few in one snapshot, or run a transaction that is a value.
 
+use std::borrow::Cow;
+
 use async_trait::async_trait;
 use sederunt_core::{Error, Result};
 
@@ -65,16 +67,16 @@ pub type Row = Vec<Value>;
 /// A statement that reads. Parameters are written `$1`, `$2`… without gaps.
 #[derive(Clone, Debug)]
 pub struct Read {
-    /// The statement.
-    pub sql: &'static str,
+    /// The statement: fixed, or put together of fixed pieces.
+    pub sql: Cow<'static, str>,
     /// Its parameters.
     pub params: Params,
 }
 
 impl Read {
     /// This statement with these parameters.
-    pub fn new(sql: &'static str, params: Params) -> Self {
-        Self { sql, params }
+    pub fn new(sql: impl Into<Cow<'static, str>>, params: Params) -> Self {
+        Self { sql: sql.into(), params }
     }
 }
 

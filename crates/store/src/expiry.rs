@@ -10,6 +10,7 @@ use sederunt_core::clock::Time;
 use crate::SqlStore;
 use crate::driver::{Guard, Outcome, Row, Step, params};
 use crate::rows::Columns;
+use crate::session_metadata;
 
 /// When a session that runs beyond its time is looked at again.
 const LATER: Duration = Duration::from_secs(60);
@@ -107,7 +108,7 @@ fn steps(over: &[Due], now: Time) -> impl Iterator<Item = Step> {
     for due in over.iter().filter(|due| !due.lapsed) {
         *counts.entry((&due.tenant, &due.agent)).or_default() += 1;
     }
-    let away = over.iter().map(move |due| {
+    let away = over.iter().flat_map(move |due| {
         let mut params = params![due.tenant.as_str(), due.id.as_str(), now.nanos()];
         let sql = match due.kept_until(now) {
             Some(end) => {
@@ -119,7 +120,7 @@ fn steps(over: &[Due], now: Time) -> impl Iterator<Item = Step> {
                 HIDE
             }
         };
-        Step::guarded(Guard::Session, sql, params)
+        [Step::guarded(Guard::Session, sql, params), session_metadata::removed(&due.tenant, &due.id)]
     });
     let count = counts.into_iter().map(|((tenant, agent), n)| Step::any(COUNT_OFF, params![tenant, agent, n]));
     away.chain(count)

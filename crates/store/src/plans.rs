@@ -1,7 +1,12 @@
 //! Each list reads its index in order: none scans a table, none sorts what it found.
 
 use rusqlite::Connection;
+use sederunt_core::clock::Time;
+use sederunt_core::condition::{Condition, Field, Operator, Scalar};
+use sederunt_core::id::AgentId;
+use sederunt_core::session::{Owner, SessionFilter, SessionQuery};
 
+use crate::session_keys::Listed;
 use crate::{
     accept, agents, conversation_items, conversations, delete, expiry, finish, identity, lanes, migrations, reaping,
     session_items, session_lists, sessions, system, turn_lists, turns, versions, walk,
@@ -212,5 +217,31 @@ fn a_line_is_followed_from_key_to_key() {
         // All that a tenant has is not much better than all there is.
         let is_scan = |line: &str| (line.starts_with("SCAN") && line != "SCAN line") || line.ends_with("(tenant=?)");
         assert_eq!(plan.iter().filter(|line| is_scan(line)).count(), 0, "{}", plan.join("\n"));
+    }
+}
+
+#[test]
+fn a_list_by_key_reads_the_index_of_what_narrows_it_most() {
+    let field = Field(vec!["tier".into()]);
+    let gold = Condition::Compare { field, operator: Operator::Equal, value: Scalar::Text("gold".into()) };
+    let alice = Owner { user: "alice".into(), end_users: false };
+    for (owner, metadata, index) in [
+        (None, None, "sessions_by_key"),
+        (Some(alice.clone()), None, "sessions_by_owner_key"),
+        (None, Some(gold.clone()), "COVERING INDEX session_metadata_by_value"),
+        (Some(alice), Some(gold), "COVERING INDEX session_metadata_by_value"),
+    ] {
+        let agent = Some(AgentId(uuid::Uuid::nil()));
+        let filter = SessionFilter { tenant: "acme".into(), owner, client: None, agent };
+        let query = SessionQuery { filter, enabled: Some(true), metadata };
+        let listed = Listed::of(&query, Time::from_nanos(0)).unwrap();
+        let page = plan(&database(), &listed.page(None, 10).sql);
+        assert!(page.iter().any(|line| line.contains(&format!(" {index} "))), "{page:?}");
+        for read in listed.counts().into_iter().chain([listed.page(None, 10)]) {
+            let plan = plan(&database(), &read.sql);
+            let slow =
+                |line: &String| line.starts_with("SCAN s") || line.starts_with("SCAN d") || line.contains("TEMP B");
+            assert!(!plan.iter().any(slow), "{}\n{plan:?}", read.sql);
+        }
     }
 }

@@ -5,7 +5,7 @@ use sederunt_core::clock::Time;
 use sederunt_core::error::{Conflict, Kind};
 use sederunt_core::id::{AgentId, Key, SessionId, TenantId};
 use sederunt_core::page::{Created, Page, Slice, Sliced, Walk};
-use sederunt_core::session::{Session, SessionFilter, SessionPatch};
+use sederunt_core::session::{Session, SessionFilter, SessionPatch, SessionQuery};
 use sederunt_core::store::{Keyed, RequestKey, SessionStore};
 use sederunt_core::{Error, Result};
 
@@ -14,7 +14,7 @@ use crate::driver::{Guard, Outcome, Params, Step, params, unsettled};
 use crate::requests::remember;
 use crate::rows::{self, json, nanos, session_columns};
 use crate::walk::{DRAW, LEAVE};
-use crate::{SqlStore, TRIES};
+use crate::{SqlStore, TRIES, session_metadata};
 
 /// The first commit number is drawn with the owner's first session.
 const DRAW_FIRST: &str = "insert into heads (tenant, owner, shard, seq, trimmed) values ($1, $2, 0, 1, 0) \
@@ -203,6 +203,9 @@ impl SessionStore for SqlStore {
             let lives = params![tenant.as_str(), id.as_str(), now.nanos(), ttl.map(nanos)];
             steps.push(Step::guarded(Guard::Session, LIVE, lives));
         }
+        if let Some(metadata) = &patch.metadata {
+            steps.extend(session_metadata::replaced(tenant.as_str(), &id, metadata));
+        }
         if touch {
             steps.push(Step::any(DRAW, params![tenant.as_str(), id.as_str()]));
             steps.push(Step::any(LEAVE, params![tenant.as_str(), id.as_str(), now.nanos()]));
@@ -275,6 +278,20 @@ impl SessionStore for SqlStore {
         self.slice_sessions(filter, expired, slice, now).await
     }
 
+    async fn sessions_by_key(
+        &self,
+        query: &SessionQuery,
+        after: Option<&Key>,
+        limit: u32,
+        now: Time,
+    ) -> Result<Vec<Session>> {
+        self.list_by_key(query, after, limit, now).await
+    }
+
+    async fn count_sessions_by(&self, query: &SessionQuery, now: Time) -> Result<u64> {
+        self.count_by_key(query, now).await
+    }
+
     async fn session_place(&self, tenant: &TenantId, agent: AgentId, key: &Key) -> Result<Option<Created<SessionId>>> {
         self.place_of_session(tenant, agent, key).await
     }
@@ -316,13 +333,15 @@ impl SqlStore {
 }
 
 /// The steps that add a session.
-pub(crate) fn insertion(session: &Session) -> Result<[Step; 3]> {
+pub(crate) fn insertion(session: &Session) -> Result<Vec<Step>> {
     let tenant = session.tenant.as_str();
-    Ok([
+    let mut steps = vec![
         Step::any(DRAW_FIRST, params![tenant, session.owner.as_str()]),
         Step::guarded(Guard::Opening, INSERT, insert_params(session)?),
         Step::any(COUNT_UP, params![tenant, session.agent.to_string()]),
-    ])
+    ];
+    steps.extend(session_metadata::added(session));
+    Ok(steps)
 }
 
 fn insert_params(session: &Session) -> Result<Params> {

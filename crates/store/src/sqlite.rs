@@ -1,6 +1,7 @@
 //! The SQLite driver: one writer thread that commits in groups, a pool of readers, a data directory that one process
 //! holds at a time.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::Path;
@@ -163,14 +164,18 @@ thread_local! {
     static NUMBERED: RefCell<HashMap<(usize, usize), Rc<str>>> = RefCell::default();
 }
 
-/// A statement with `?1` for `$1`: to SQLite, `$1` is a name, numbered by first use. Each is rewritten once a thread.
-fn numbered(sql: &'static str) -> Rc<str> {
+/// A statement with `?1` for `$1`: to SQLite, `$1` is a name, numbered by first use. A fixed one is rewritten once a thread.
+fn numbered(sql: &Cow<'static, str>) -> Rc<str> {
+    let sql = match sql {
+        Cow::Borrowed(sql) => *sql,
+        Cow::Owned(sql) => return sql.replace('$', "?").into(),
+    };
     let key = (sql.as_ptr().addr(), sql.len());
     NUMBERED.with_borrow_mut(|known| known.entry(key).or_insert_with(|| sql.replace('$', "?").into()).clone())
 }
 
 /// Runs one statement; how many rows it touched or returned, and what it returned.
-fn execute(connection: &Connection, sql: &'static str, params: &Params) -> rusqlite::Result<(usize, Vec<Row>)> {
+fn execute(connection: &Connection, sql: &Cow<'static, str>, params: &Params) -> rusqlite::Result<(usize, Vec<Row>)> {
     let mut statement = connection.prepare_cached(&numbered(sql))?;
     let columns = statement.column_count();
     if columns == 0 {

@@ -1,6 +1,7 @@
 //! The one thread that writes. It takes every transaction that waits, runs each as a savepoint of one transaction, and
 //! answers all of them after one commit: the wait for the disk is shared.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -152,7 +153,7 @@ fn attempt(connection: &Connection, group: &[Job]) -> rusqlite::Result<Vec<Resul
 fn perform(connection: &Connection, steps: &[Step]) -> rusqlite::Result<Outcome> {
     let mut returned = Vec::with_capacity(steps.len());
     for step in steps {
-        let (touched, rows) = execute(connection, step.sql, &step.params)?;
+        let (touched, rows) = execute(connection, &Cow::Borrowed(step.sql), &step.params)?;
         match step.guard {
             Some(guard) if touched == 0 => return Ok(Outcome::Missed(guard)),
             _ => returned.push(rows),
