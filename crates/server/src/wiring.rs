@@ -163,7 +163,7 @@ pub fn dialects(app: &App, config: &Config, metrics: &Metrics, development: bool
         body_timeout: http.body_time,
         authorize_as: development.then(demo::first_user),
     };
-    // One count for both: a credential's rate is not doubled by speaking two dialects.
+    // One count for all: a credential's rate does not grow with the dialects that it speaks.
     let limiter = rates.limiter();
     let cors = cors(config)?;
     let edge = |dialect, refusals| Edge {

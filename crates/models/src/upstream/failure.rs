@@ -49,9 +49,10 @@ impl Failure {
         Self { fault, again: false, asked: None }
     }
 
-    /// The request did not get through.
-    pub fn unsent(error: reqwest::Error) -> Self {
-        let again = !error.is_builder() && !error.is_redirect();
+    /// The request did not get through, as far as we know. An `agent` may have begun to work by then, unless it could not
+    /// be reached at all.
+    pub fn unsent(error: reqwest::Error, agent: bool) -> Self {
+        let again = if agent { error.is_connect() } else { !error.is_builder() && !error.is_redirect() };
         Self { fault: FaultKind::Unavailable.with(told(error)), again, asked: None }
     }
 }

@@ -111,7 +111,7 @@ impl Upstream {
         let request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let response = match timeout(self.patience.first_byte, request.body(call.body.clone()).send()).await {
             Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(Failure::unsent(error)),
+            Ok(Err(error)) => return Err(Failure::unsent(error, self.agent)),
             Err(_) => return Err(Failure::final_(FaultKind::Unavailable.with("no answer within the time allowed"))),
         };
         let json =

@@ -191,6 +191,33 @@ async fn a_stream_without_an_end_is_broken_and_an_agent_s_failure_is_not_repeate
     assert_eq!(server.times_asked(), 3);
 }
 
+#[tokio::test]
+async fn an_agent_that_hangs_up_is_not_asked_again_since_it_may_have_begun() {
+    let asked = async |container: bool| {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let settings = Settings {
+            container,
+            model: Some("m".into()),
+            ..Settings::new([format!("http://{}", listener.local_addr().unwrap())])
+        };
+        let mut times = 0;
+        let hang_up = async {
+            loop {
+                let (mut connection, _) = listener.accept().await.unwrap();
+                times += 1;
+                tokio::io::AsyncReadExt::read(&mut connection, &mut [0; 64]).await.unwrap();
+            }
+        };
+        let fault = tokio::select! {
+            fault = fault(settings) => fault,
+            () = hang_up => unreachable!("it listens for ever"),
+        };
+        (times, fault.kind)
+    };
+    assert_eq!(asked(true).await, (1, FaultKind::Unavailable));
+    assert_eq!(asked(false).await, (3, FaultKind::RetriesUsedUp));
+}
+
 #[test]
 fn settings_that_cannot_work_are_refused() {
     let set_up = |urls: &[&str]| {
