@@ -5,6 +5,7 @@
 mod applications;
 mod azure;
 mod azure_files;
+mod azure_hostile;
 mod azure_logs;
 mod cli;
 mod clock;
@@ -40,4 +41,5 @@ mod schema;
 mod secrets;
 mod strands;
 mod switches;
+mod vectara;
 mod world;

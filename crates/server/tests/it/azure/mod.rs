@@ -6,7 +6,7 @@ mod errors;
 mod responses;
 mod sessions;
 mod streams;
-mod talk;
+pub mod talk;
 
 use http::Method;
 use serde_json::{Value, json};
