@@ -19,7 +19,7 @@ pub use agents::{Agents, NewAgent, NewVersion, Save};
 pub use conversations::Conversations;
 pub use files::{FileAt, Files};
 pub use record::Record;
-pub use sessions::{RequestOnce, Seat, Sessions};
+pub use sessions::{Counted, RequestOnce, Seat, Sessions, Which};
 pub use turns::{Found, Place, Sitting, Traced, Turns};
 
 use crate::blob::Blobs;

@@ -9,11 +9,15 @@ use crate::agent::Opaque;
 use crate::caller::Caller;
 use crate::clock::Time;
 use crate::condition::Condition;
+use crate::error::{Error, Reason, Result};
 use crate::id::{AgentId, ClientId, Key, SessionId, TenantId, TurnId, UserId};
 use crate::turn::Usage;
 
 /// The longest title, in Unicode scalar values.
 pub const TITLE_MAX: usize = 200;
+
+/// The most fields of a session's free data, those of its inner objects among them.
+pub const METADATA_FIELDS: usize = 512;
 
 /// One sitting with one agent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -171,6 +175,29 @@ pub struct SessionPatch {
     pub metadata: Option<Map<String, Value>>,
     /// Switch it on or off.
     pub enabled: Option<bool>,
+    /// What dialects keep, if it is still as it was read.
+    pub extra: Option<KeptChange>,
+}
+
+/// Other things that dialects keep about a session, in place of those that were read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeptChange {
+    /// As it was read.
+    pub was: Opaque,
+    /// As it shall be.
+    pub is: Opaque,
+}
+
+/// Refuses free data of more fields than lists can be asked about.
+pub fn check_metadata(metadata: &Map<String, Value>) -> Result<()> {
+    fn fields(members: &Map<String, Value>) -> usize {
+        let below = members.values().filter_map(Value::as_object).map(fields).sum::<usize>();
+        members.len() + below
+    }
+    if fields(metadata) > METADATA_FIELDS {
+        return Err(Error::invalid("metadata", Reason::TooLarge(METADATA_FIELDS as u64)));
+    }
+    Ok(())
 }
 
 /// Whose things a list shows.

@@ -109,6 +109,10 @@ pub(crate) const LIVE: &str = change!(
     living!("", "$3")
 );
 
+/// What dialects keep, if it is as it was read.
+pub(crate) const KEEP_EXTRA: &str =
+    "update sessions set extra = $3 where tenant = $1 and id = $2 and extra = $4 and deleted is null";
+
 macro_rules! patch {
     ($moved:literal) => {
         change!(
@@ -206,6 +210,10 @@ impl SessionStore for SqlStore {
         if let Some(metadata) = &patch.metadata {
             steps.extend(session_metadata::replaced(tenant.as_str(), &id, metadata));
         }
+        if let Some(kept) = &patch.extra {
+            let kept = params![tenant.as_str(), id.as_str(), json(&kept.is)?, json(&kept.was)?];
+            steps.push(Step::guarded(Guard::Row, KEEP_EXTRA, kept));
+        }
         if touch {
             steps.push(Step::any(DRAW, params![tenant.as_str(), id.as_str()]));
             steps.push(Step::any(LEAVE, params![tenant.as_str(), id.as_str(), now.nanos()]));
@@ -214,7 +222,14 @@ impl SessionStore for SqlStore {
             steps.push(Step::guarded(Guard::Session, PATCH, values));
         }
         let changed = self.change_session(steps).await?;
-        changed.ok_or_else(|| Error::not_found(Kind::Session, session))
+        match (changed, &patch.extra) {
+            (Some(changed), _) => Ok(changed),
+            (None, None) => Err(Error::not_found(Kind::Session, session)),
+            (None, Some(_)) => {
+                self.live_session(tenant, session, now).await?;
+                Err(Error::conflict(Conflict::Stale, session))
+            }
+        }
     }
 
     async fn touch_session(&self, tenant: &TenantId, session: SessionId, now: Time) -> Result<Session> {

@@ -3,10 +3,11 @@
 use super::App;
 use crate::agent::{Agent, AgentVersion};
 use crate::caller::{Action, Caller};
+use crate::condition::Condition;
 use crate::error::{Conflict, Error, Kind, Result};
 use crate::id::{AgentId, Key, SessionId};
 use crate::page::{Created, Page, Slice, Sliced, Walk};
-use crate::session::{NewSession, Owner, Session, SessionFilter, SessionPatch};
+use crate::session::{NewSession, Owner, Session, SessionFilter, SessionPatch, SessionQuery, check_metadata};
 use crate::store::{Keyed, RequestKey, TurnRecord};
 
 /// The most kept turns read at once when a whole record is wanted.
@@ -14,6 +15,32 @@ const RECORD_BATCH: u32 = 500;
 
 /// How often a session is put to rest in which new turns have begun meanwhile.
 const RESTS: usize = 4;
+
+/// How often a change is tried that others come before.
+const REVISIONS: usize = 8;
+
+/// How many sessions are read at once to be looked at one by one.
+const LIST_BATCH: u32 = 500;
+
+/// Which of an agent's sessions a list by key shows.
+#[derive(Clone, Debug, Default)]
+pub struct Which {
+    /// Only those that are switched on, or off.
+    pub enabled: Option<bool>,
+    /// Only those whose metadata meets this.
+    pub metadata: Option<Condition>,
+}
+
+/// A page, and how many there are over all pages.
+#[derive(Clone, Debug)]
+pub struct Counted<T> {
+    /// The page.
+    pub items: Vec<T>,
+    /// Whether more of them lie behind it.
+    pub more: bool,
+    /// How many there are in all.
+    pub total: u64,
+}
 
 /// The operations on sessions.
 #[derive(Clone, Copy, Debug)]
@@ -91,6 +118,7 @@ impl Sessions<'_> {
         if !agent.enabled {
             return Err(Error::conflict(Conflict::Disabled, agent.id));
         }
+        check_metadata(&new.metadata)?;
         self.0.engine().model_of(&agent.key, version)?;
         let now = self.0.now();
         let id = SessionId(self.0.ports().ids.uuid(now));
@@ -299,7 +327,74 @@ impl Sessions<'_> {
     ) -> Result<Session> {
         self.find(caller, agent, session).await?;
         caller.may_on(Action::ManageSessions, agent)?;
+        patch.metadata.as_ref().map_or(Ok(()), check_metadata)?;
         self.0.store().update_session(&caller.tenant, session, &patch, touch, self.0.now()).await
+    }
+
+    /// Changes a session by what it is: `change` sees it and says what shall be different. It is asked again if what dialects
+    /// keep was changed by someone else meanwhile.
+    pub async fn revise<E: From<Error>>(
+        &self,
+        caller: &Caller,
+        session: &Session,
+        change: impl Fn(&Session) -> Result<SessionPatch, E>,
+    ) -> Result<Session, E> {
+        for _ in 0..REVISIONS {
+            let found = self.find(caller, session.agent, session.id).await?;
+            match self.update(caller, session.agent, session.id, change(&found)?, true).await {
+                Err(Error::Conflict { kind: Conflict::Stale, .. }) => {}
+                done => return Ok(done?),
+            }
+        }
+        Err(Error::conflict(Conflict::Stale, &session.key).into())
+    }
+
+    /// The agent's sessions that the caller sees, in the order of their keys: a page of those behind `after`, and how many
+    /// there are in all. `shows`, if given, is asked about each of them, and so takes time in proportion to their number.
+    pub async fn by_key(
+        &self,
+        caller: &Caller,
+        agent: AgentId,
+        which: Which,
+        after: Option<&Key>,
+        limit: u32,
+        shows: Option<&(dyn Fn(&Session) -> bool + Sync)>,
+    ) -> Result<Counted<Session>> {
+        caller.may_on(Action::ListSessions, agent)?;
+        let filter = SessionFilter {
+            tenant: caller.tenant.clone(),
+            owner: (!caller.sees_all_of(agent)).then(|| Owner::of(caller)),
+            client: None,
+            agent: Some(agent),
+        };
+        let query = SessionQuery { filter, enabled: which.enabled, metadata: which.metadata };
+        let (store, now) = (self.0.store(), self.0.now());
+        let Some(shows) = shows else {
+            let mut items = store.sessions_by_key(&query, after, limit.saturating_add(1), now).await?;
+            let more = items.len() > limit as usize;
+            items.truncate(limit as usize);
+            return Ok(Counted { items, more, total: store.count_sessions_by(&query, now).await? });
+        };
+        let mut counted = Counted { items: Vec::new(), more: false, total: 0 };
+        let mut place: Option<Key> = None;
+        loop {
+            let batch = store.sessions_by_key(&query, place.as_ref(), LIST_BATCH, now).await?;
+            place = batch.last().filter(|_| batch.len() == LIST_BATCH as usize).map(|last| last.key.clone());
+            for session in batch.into_iter().filter(|session| shows(session)) {
+                counted.total += 1;
+                if after.is_some_and(|after| session.key <= *after) {
+                    continue;
+                }
+                if counted.items.len() < limit as usize {
+                    counted.items.push(session);
+                } else {
+                    counted.more = true;
+                }
+            }
+            if place.is_none() {
+                return Ok(counted);
+            }
+        }
     }
 
     /// Deletes a session with all that is in it. A turn that runs in it is dropped and its stream broken off.
