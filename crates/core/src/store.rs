@@ -432,9 +432,14 @@ pub trait TurnStore: Send + Sync {
 #[async_trait]
 pub trait ConversationStore: Send + Sync {
     /// Adds a conversation. `Conflict(AlreadyExists)` if its key is in use in the tenant, `Conflict(KeyReused)` if the
-    /// request's key came with another body. The id remembered for a request is the conversation's.
-    async fn insert_conversation(&self, conversation: &Conversation, request: Option<&RequestKey>)
-    -> Result<Keyed<()>>;
+    /// request's key came with another body. The id remembered for a request is the conversation's. With `begins`, a turn of
+    /// it is imported in the same step, as by [`TurnStore::import_turn`].
+    async fn insert_conversation(
+        &self,
+        conversation: &Conversation,
+        begins: Option<(&Accept, &Finish)>,
+        request: Option<&RequestKey>,
+    ) -> Result<Keyed<()>>;
 
     /// The conversation.
     async fn conversation(&self, tenant: &TenantId, id: ConversationId) -> Result<Option<Conversation>>;

@@ -176,7 +176,7 @@ impl SqlStore {
     }
 }
 
-fn steps(accept: &Accept) -> Result<Vec<Step>> {
+pub(crate) fn steps(accept: &Accept) -> Result<Vec<Step>> {
     let (turn, fence) = (&accept.turn, &accept.fence);
     let tenant = turn.tenant.as_str();
     let id = turn.id.to_string();

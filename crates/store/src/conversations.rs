@@ -8,7 +8,7 @@ use sederunt_core::id::{ConversationId, Key, TenantId, TurnId};
 use sederunt_core::item::{Item, Mask};
 use sederunt_core::page::{Created, Slice, Sliced};
 use sederunt_core::session::Owner;
-use sederunt_core::store::{ConversationStore, Keyed, RequestKey};
+use sederunt_core::store::{Accept, ConversationStore, Finish, Keyed, RequestKey};
 use sederunt_core::{Error, Result};
 use serde_json::{Map, Value};
 
@@ -17,7 +17,7 @@ use crate::requests::remember;
 use crate::rows::{self, conversation_columns, json};
 use crate::session_lists::place;
 use crate::slices::{Reading, owned, owners};
-use crate::{SqlStore, TRIES, delete};
+use crate::{SqlStore, TRIES, accept, delete, finish};
 
 const INSERT: &str = "insert into conversations (tenant, id, key, owner, client, agent, session, head, turns, metadata, \
      created) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict do nothing";
@@ -72,6 +72,7 @@ impl ConversationStore for SqlStore {
     async fn insert_conversation(
         &self,
         conversation: &Conversation,
+        begins: Option<(&Accept, &Finish)>,
         request: Option<&RequestKey>,
     ) -> Result<Keyed<()>> {
         let tenant = &conversation.tenant;
@@ -91,7 +92,12 @@ impl ConversationStore for SqlStore {
         for _ in 0..TRIES {
             let remembered = request.map(|request| remember(tenant, request, conversation.id));
             let insert = Step::guarded(Guard::Row, INSERT, insert.clone());
-            match self.driver.transact(remembered.into_iter().chain([insert]).collect()).await? {
+            let mut steps: Vec<Step> = remembered.into_iter().chain([insert]).collect();
+            if let Some((accept, finish)) = begins {
+                steps.extend(accept::steps(accept)?);
+                steps.extend(finish::steps(finish)?);
+            }
+            match self.driver.transact(steps).await? {
                 Outcome::Done(_) => return Ok(Keyed::Applied(())),
                 Outcome::Missed(Guard::Request) => {
                     if let Some(found) = self.replayed(tenant, request, conversation.id).await? {

@@ -18,7 +18,7 @@ use crate::store::Keyed;
 pub struct Conversations<'a>(pub(super) &'a App);
 
 impl Conversations<'_> {
-    /// Makes a conversation, with these items at its beginning. Repeated with the same key, it is the one made then.
+    /// Makes a conversation, with these items at its beginning, in one step. Repeated with the same key, it is the one made then.
     /// `Conflict(AlreadyExists)` if its key is in use.
     pub async fn create(
         &self,
@@ -29,7 +29,7 @@ impl Conversations<'_> {
     ) -> Result<Conversation> {
         caller.may(Action::Talk)?;
         let now = self.0.now();
-        let conversation = Conversation {
+        let mut conversation = Conversation {
             tenant: caller.tenant.clone(),
             id: ConversationId(self.0.ports().ids.uuid(now)),
             key: new.key,
@@ -43,10 +43,16 @@ impl Conversations<'_> {
             created: now,
         };
         let key = once.map(|once| once.key(self.0, caller));
-        match self.0.store().insert_conversation(&conversation, key.as_ref()).await? {
-            Keyed::Replayed(id) => return self.get(caller, id.parse()?).await,
-            Keyed::Applied(()) if items.is_empty() => {}
-            Keyed::Applied(()) => drop(self.0.engine().import(caller, &conversation, items, None).await?),
+        let begins = match items.as_slice() {
+            [] => None,
+            _ => Some(self.0.engine().importing(caller, &conversation, items)?),
+        };
+        let parts = begins.as_ref().map(|(accept, finish)| (accept, finish));
+        if let Keyed::Replayed(id) = self.0.store().insert_conversation(&conversation, parts, key.as_ref()).await? {
+            return self.get(caller, id.parse()?).await;
+        }
+        if let Some((accept, _)) = begins {
+            (conversation.head, conversation.turns) = (Some(accept.turn.id), 1);
         }
         Ok(conversation)
     }

@@ -1,4 +1,5 @@
-//! Items that come from elsewhere: a turn of a conversation that asks nothing of a model, accepted and ended in one step.
+//! Items that come from elsewhere: a turn of a conversation that asks nothing of a model, accepted and ended in one step,
+//! which may be the one that makes the conversation.
 
 use super::Engine;
 use crate::caller::Caller;
@@ -19,6 +20,23 @@ impl Engine {
         items: Vec<NewItem>,
         request: Option<RequestKey>,
     ) -> Result<TurnRecord> {
+        let (accept, finish) = self.importing(caller, conversation, items)?;
+        let accept = Accept { request, ..accept };
+        let turn = self.0.ports.store.import_turn(&accept, &finish).await?;
+        if turn.id == accept.turn.id {
+            return Ok(TurnRecord { turn, items: accept.input });
+        }
+        let before = self.0.ports.store.turn(&turn.tenant, turn.id).await?;
+        before.ok_or_else(|| Error::not_found(Kind::Turn, turn.id))
+    }
+
+    /// What is written when these items are added to a conversation.
+    pub(crate) fn importing(
+        &self,
+        caller: &Caller,
+        conversation: &Conversation,
+        items: Vec<NewItem>,
+    ) -> Result<(Accept, Finish)> {
         self.admit()?;
         let ports = &self.0.ports;
         let now = ports.clock.now();
@@ -86,16 +104,11 @@ impl Engine {
             parent: Parent::ConversationHead,
             input,
             fence,
-            request,
+            request: None,
             waited: None,
             opens: None,
             binds: false,
         };
-        let turn = ports.store.import_turn(&accept, &finish).await?;
-        if turn.id == id {
-            return Ok(TurnRecord { turn, items: accept.input });
-        }
-        let before = ports.store.turn(&turn.tenant, turn.id).await?;
-        before.ok_or_else(|| Error::not_found(Kind::Turn, turn.id))
+        Ok((accept, finish))
     }
 }

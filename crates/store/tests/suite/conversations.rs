@@ -23,7 +23,7 @@ async fn a_conversation_reads_back_and_is_changed_and_deleted() {
     each(async |world| {
         let metadata = serde_json::from_str(r#"{"b":"1","a":"2"}"#).unwrap();
         let made = Conversation { key: Some("desk".parse().unwrap()), metadata, ..world.new_conversation(at(0)) };
-        let insert = async |new: &Conversation| world.store.insert_conversation(new, None).await;
+        let insert = async |new: &Conversation| world.store.insert_conversation(new, None, None).await;
         assert_eq!(insert(&made).await.unwrap(), Keyed::Applied(()));
         assert_eq!(insert(&made).await.unwrap(), Keyed::Applied(()), "the call itself, again");
         assert_eq!(world.read_conversation(&made).await, Some(made.clone()));
@@ -53,11 +53,39 @@ async fn a_conversation_asked_for_twice_is_made_once() {
     each(async |world| {
         let [one, two] = [at(0), at(1)].map(|now| world.new_conversation(now));
         let request = world.request("k", "body");
-        let insert = async |new, request| world.store.insert_conversation(new, Some(request)).await;
+        let insert = async |new, request| world.store.insert_conversation(new, None, Some(request)).await;
         assert_eq!(insert(&one, &request).await.unwrap(), Keyed::Applied(()));
         assert_eq!(insert(&two, &request).await.unwrap(), Keyed::Replayed(one.id.to_string()));
         assert_eq!(conflict(insert(&two, &world.request("k", "other")).await), Conflict::KeyReused);
         assert_eq!(world.read_conversation(&two).await, None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_conversation_begins_with_items_or_not_at_all() {
+    each(async |world| {
+        let agent = world.agent("helper").await;
+        let made = Conversation { key: Some("desk".parse().unwrap()), ..world.new_conversation(at(0)) };
+        let import = |talk: &Conversation| {
+            let mut brought = world.say(talk, &agent, None, at(0));
+            (brought.turn.agent, brought.turn.version, brought.turn.kind) = (None, None, TurnKind::Import);
+            let finish = Finish { output: vec![], ..world.finish(&brought, "", at(0)) };
+            (brought, finish)
+        };
+        let insert = async |talk: &Conversation, (brought, finish): &(Accept, Finish)| {
+            world.store.insert_conversation(talk, Some((brought, finish)), None).await
+        };
+        let begins = import(&made);
+        assert_eq!(insert(&made, &begins).await.unwrap(), Keyed::Applied(()));
+        assert_eq!(insert(&made, &begins).await.unwrap(), Keyed::Applied(()), "the call itself, again");
+        let found = world.read_conversation(&made).await.unwrap();
+        assert_eq!((found.head, found.turns), (Some(begins.0.turn.id), 1));
+        assert_eq!(world.texts(&made).await, ["hi"]);
+
+        let other = Conversation { key: made.key.clone(), ..world.new_conversation(at(1)) };
+        assert_eq!(conflict(insert(&other, &import(&other)).await), Conflict::AlreadyExists);
+        assert_eq!((world.rows("turns"), world.rows("items"), world.rows("leases")), (1, 1, 0));
     })
     .await;
 }
@@ -275,7 +303,7 @@ async fn lists_show_what_the_owner_s_name_covers() {
         let mut made = Vec::new();
         for (by, agent) in [("alice", &one), ("alice/a", &one), ("alice/b", &two), ("alice0", &one), ("bob", &one)] {
             let new = Conversation { owner: by.into(), agent: Some(agent.id), ..world.new_conversation(at(0)) };
-            world.store.insert_conversation(&new, None).await.unwrap();
+            world.store.insert_conversation(&new, None, None).await.unwrap();
             made.push(new.id);
         }
         let list = async |owner: Option<Owner>, agent| {

@@ -261,7 +261,7 @@ impl World {
 
     pub async fn conversation(&self, now: Time) -> Conversation {
         let conversation = self.new_conversation(now);
-        let added = self.store.insert_conversation(&conversation, None).await.unwrap();
+        let added = self.store.insert_conversation(&conversation, None, None).await.unwrap();
         assert_eq!(added, Keyed::Applied(()));
         conversation
     }
