@@ -23,7 +23,8 @@ use crate::asked::Asked;
 use crate::failure::Failure;
 use crate::operation::{Answer, Surface, operation};
 use crate::responses::{SESSION_HEADER, container_headers};
-use crate::sessions::{generated_key, given_key, opened};
+use crate::sessions::{generated_key, given_key, has_room, opened};
+use crate::versions::definition::Kind;
 use crate::{Dialect, agent};
 
 /// The header that names an invocation.
@@ -134,6 +135,10 @@ async fn session(asked: &Asked, agent: &Agent) -> Result<(Session, bool), Failur
         None => generated_key(&asked.app().ports().ids)?,
     };
     let version = selector::choose(asked, agent).await?;
+    if Kind::of(&version.definition) != Kind::Hosted {
+        return Err(no_container(agent));
+    }
+    has_room(asked, agent).await?;
     let new = opened(asked.settings(), &version, key);
     Ok((sessions.create(&asked.caller, agent, &version, new, None).await?, true))
 }
@@ -164,8 +169,12 @@ async fn pass(
     };
     match app.turns().pass(&caller, agent, session, passage).await? {
         Some(passed) => answered(passed),
-        None => Err(Failure::not_implemented(format!("Agent '{}' is not served by a container.", agent.key))),
+        None => Err(no_container(agent)),
     }
+}
+
+fn no_container(agent: &Agent) -> Failure {
+    Failure::not_implemented(format!("Agent '{}' is not served by a container.", agent.key))
 }
 
 fn answered(passed: Passed) -> Answer {

@@ -80,6 +80,7 @@ def test_an_unknown_id_is_not_found(server, base, method, path):
     [
         ("limit=0", "limit must be between 1 and 100", "limit"),
         ("limit=101", "limit must be between 1 and 100", "limit"),
+        ("limit=ten", "limit must be an integer between 1 and 100", "limit"),
         ("order=up", "order must be 'asc' or 'desc'", "order"),
     ],
 )

@@ -10,11 +10,16 @@ use super::response::View;
 use super::{Named, dressed, item, named};
 use crate::answer;
 use crate::asked::Asked;
+use crate::failure::Failure;
 use crate::operation::Answer;
 use crate::paging::{Paging, page};
 
 /// A page of the items. Unlike elsewhere, a cursor that names none of them is passed over.
 pub(crate) async fn input_items(asked: Asked) -> Answer {
+    // The runtime has a text of its own for this, which the service's lists do not have.
+    if asked.query.get("limit").is_some_and(|limit| limit.trim().parse::<i64>().is_err()) {
+        return Err(Failure::invalid("limit", "limit must be an integer between 1 and 100"));
+    }
     let paging = Paging::read(&asked.query)?;
     let Named { found, view } = named(&asked).await?;
     let mut items = Vec::new();

@@ -209,6 +209,7 @@ async fn over_the_quota_a_new_session_is_429_until_one_goes() {
     assert_eq!(refused.json(429)["error"]["code"], "rate_limit_exceeded");
     let responses = at("/agents/one/endpoint/protocols/openai/responses");
     desk.alice.post(&responses, json!({"input": "hi"})).await.expect(429);
+    desk.alice.post(&at("/agents/one/endpoint/protocols/invocations"), json!({})).await.expect(429);
     desk.alice.post(&responses, json!({"input": "hi", "agent_session_id": first})).await.expect(200);
     desk.alice.delete(&session_at("one", &first)).await.expect(204);
     desk.alice.post(&responses, json!({"input": "hi"})).await.expect(200);
