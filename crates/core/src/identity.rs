@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use crate::agent::Opaque;
 use crate::caller::{Caller, Grants};
 use crate::clock::Time;
 use crate::error::Result;
@@ -72,6 +73,10 @@ pub struct Credential {
     pub expires: Option<Time>,
     /// When it was revoked or used up.
     pub revoked: Option<Time>,
+    /// Whether it is good at present. Switched off, it is refused like one that nobody knows, until it is switched on.
+    pub enabled: bool,
+    /// What dialects keep of it.
+    pub extra: Opaque,
 }
 
 /// What a credential is.
@@ -116,4 +121,8 @@ pub struct Application {
     pub grants: Grants,
     /// When it was made.
     pub created: Time,
+    /// What it is for.
+    pub description: Option<String>,
+    /// What dialects keep of it.
+    pub extra: Opaque,
 }

@@ -46,7 +46,7 @@ impl Keyring {
             CredentialKind::Development => self.development,
             CredentialKind::Refresh | CredentialKind::Code => false,
         };
-        if !usable || credential.revoked.is_some() {
+        if !usable || !credential.enabled || credential.revoked.is_some() {
             return Err(Error::Unauthenticated(Unauthenticated::Unknown));
         }
         self.in_time(credential.expires)

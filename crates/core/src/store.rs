@@ -143,7 +143,8 @@ pub trait SessionStore: Send + Sync {
     async fn session_by_key(&self, tenant: &TenantId, agent: AgentId, key: &Key) -> Result<Option<Session>>;
 
     /// Changes a living session. `touch` says that this counts as an update: it moves to the front of the list.
-    /// `NotFound(Session)` if it is not there, or has expired at `now`.
+    /// `NotFound(Session)` if it is not there, or has expired at `now`; `Conflict(Stale)` if what dialects keep is not as the
+    /// patch says that it was.
     async fn update_session(
         &self,
         tenant: &TenantId,
@@ -514,8 +515,22 @@ pub trait IdentityStore: Send + Sync {
     /// Marks every credential of one family (a refresh token's descendants) revoked.
     async fn revoke_family(&self, family: &str, now: Time) -> Result<()>;
 
+    /// Switches a credential on or off; `false` if it was not there or is revoked.
+    async fn enable_credential(&self, id: &CredentialId, enabled: bool) -> Result<bool>;
+
     /// API keys of a tenant, newest first, at most `limit`, revoked ones too.
     async fn api_keys(&self, tenant: &TenantId, limit: u32) -> Result<Vec<Credential>>;
+
+    /// API keys of a tenant that are not revoked, oldest first, after the place `after`, at most `limit`.
+    async fn live_api_keys(
+        &self,
+        tenant: &TenantId,
+        after: Option<&Created<CredentialId>>,
+        limit: u32,
+    ) -> Result<Vec<Credential>>;
+
+    /// API keys of a tenant whose ids begin with these digits, at most two, revoked ones too.
+    async fn api_keys_beginning(&self, tenant: &TenantId, digits: &str) -> Result<Vec<Credential>>;
 
     /// Adds or replaces an application.
     async fn put_application(&self, application: &Application) -> Result<()>;
@@ -523,8 +538,12 @@ pub trait IdentityStore: Send + Sync {
     /// The application with this client id.
     async fn application(&self, client_id: &str) -> Result<Option<Application>>;
 
-    /// The applications of a tenant, at most `limit`.
-    async fn applications(&self, tenant: &TenantId, limit: u32) -> Result<Vec<Application>>;
+    /// The applications of a tenant in the order of their client ids, after `after`, at most `limit`.
+    async fn applications(&self, tenant: &TenantId, after: Option<&str>, limit: u32) -> Result<Vec<Application>>;
+
+    /// Puts an application that is there in the place of what is stored under its client id; `false` if the tenant has
+    /// none.
+    async fn update_application(&self, application: &Application) -> Result<bool>;
 
     /// Removes an application and, in the same step, marks every credential that was issued through it revoked. `false`
     /// if the tenant has none with this client id; then nothing is revoked.

@@ -4,22 +4,25 @@
 //! A secret is shown once; only its hash is stored. Lives are counted in real time.
 
 mod applications;
+mod keys;
 
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use crate::agent::Opaque;
 use crate::app::Ports;
-use crate::caller::{Caller, Grants};
+use crate::caller::Grants;
 use crate::clock::Time;
-use crate::error::{Error, Kind, Reason, Result};
+use crate::error::{Error, Reason, Result};
 use crate::id::{ClientId, TenantId, UserId};
 use crate::identity::{Application, Credential, CredentialId, CredentialKind, Redeem};
 
-pub use applications::NewApplication;
+pub use applications::{ApplicationPatch, NewApplication};
+pub use keys::NewKey;
 
-/// How long an access token lives.
+/// How long an access token lives, unless a dialect's service has another habit.
 pub const ACCESS_LIFE: Duration = Duration::from_secs(3_600);
 /// How long a refresh token lives, unless it is redeemed.
 const REFRESH_LIFE: Duration = Duration::from_secs(30 * 24 * 3_600);
@@ -62,45 +65,13 @@ pub struct Wanted {
     pub scope: Option<String>,
     /// Whether a refresh token is wanted too.
     pub offline: bool,
-}
-
-/// An API key to be made.
-#[derive(Clone, Debug)]
-pub struct NewKey {
-    /// For whom it speaks.
-    pub user: UserId,
-    /// What people call it.
-    pub name: String,
-    /// What it allows.
-    pub grants: Grants,
-    /// How long it lives; for ever if absent.
-    pub life: Option<Duration>,
+    /// How long the access token shall live.
+    pub life: Duration,
 }
 
 impl<'a> Tokens<'a> {
     pub(crate) fn new(ports: &'a Ports) -> Self {
         Self { ports }
-    }
-
-    /// Makes an API key; the text is the secret, which nobody can read again.
-    pub async fn create_key(&self, caller: &Caller, new: NewKey) -> Result<(String, Credential)> {
-        caller.may_administer()?;
-        self.first_key(&caller.tenant, new).await
-    }
-
-    /// Makes an API key without being asked by anyone: the first one of an installation. `Invalid` for the name of an end
-    /// user: those are behind the user who names them, and a key of their own would reach what that user's callers made.
-    pub async fn first_key(&self, tenant: &TenantId, new: NewKey) -> Result<(String, Credential)> {
-        if new.user.is_end_user() {
-            return Err(Error::invalid("user", Reason::NotAllowed("a '/' in a user's name".into())));
-        }
-        let secret = self.secret("sed_key_");
-        let expires = new.life.map(|life| self.now().plus(life));
-        let mut key = self.credential(&secret, CredentialKind::ApiKey, tenant, new.user, ClientId::personal(), expires);
-        key.name = new.name;
-        key.grants = new.grants;
-        self.ports.store.put_credential(&key).await?;
-        Ok((secret, key))
     }
 
     /// A development user's token with a text that is known beforehand. Good in every tenant, and only where the
@@ -111,30 +82,6 @@ impl<'a> Tokens<'a> {
         credential.name = user.0;
         credential.grants = Grants::development();
         self.ports.store.put_credential(&credential).await
-    }
-
-    /// The tenant's API keys, newest first, revoked ones too, at most `limit`.
-    pub async fn keys(&self, caller: &Caller, limit: u32) -> Result<Vec<Credential>> {
-        caller.may_administer()?;
-        self.ports.store.api_keys(&caller.tenant, limit).await
-    }
-
-    /// Revokes the API key whose id begins with `id`, at least eight digits of it.
-    pub async fn revoke_key(&self, caller: &Caller, id: &str) -> Result<Credential> {
-        caller.may_administer()?;
-        if id.len() < 8 {
-            return Err(Error::malformed("key", "give at least eight digits of the key's id"));
-        }
-        let keys = self.ports.store.api_keys(&caller.tenant, 10_000).await?;
-        let mut hits = keys.into_iter().filter(|key| key.id.0.starts_with(id));
-        let (Some(key), None) = (hits.next(), hits.next()) else {
-            return Err(Error::not_found(Kind::Credential, id));
-        };
-        self.end(&key.id).await?;
-        // What somebody signed in for with the key goes with it.
-        self.ports.store.revoke_family(&key.id.0, self.now()).await?;
-        self.ports.identity.forget_all();
-        Ok(key)
     }
 
     /// A token by which a confidential application speaks for itself.
@@ -215,7 +162,7 @@ impl<'a> Tokens<'a> {
     /// New tokens for a credential that is used up by this, in one step; `None` if somebody was faster: then nobody keeps
     /// anything.
     async fn exchange(&self, application: &Application, used: Credential, offline: bool) -> Result<Option<Issued>> {
-        let wanted = Wanted { grants: used.grants.clone(), scope: used.scope.clone(), offline };
+        let wanted = Wanted { grants: used.grants.clone(), scope: used.scope.clone(), offline, life: ACCESS_LIFE };
         let (issued, credentials) = self.make(application, &used.user, wanted, used.family.as_ref());
         if !self.ports.store.redeem(&used.id, &credentials, self.now()).await? {
             self.revoke_family(&used).await?;
@@ -254,9 +201,9 @@ impl<'a> Tokens<'a> {
             credentials.push(made);
             secret
         };
-        let access = make("sed_acc_", CredentialKind::Access, ACCESS_LIFE);
+        let access = make("sed_acc_", CredentialKind::Access, wanted.life);
         let refresh = wanted.offline.then(|| make("sed_ref_", CredentialKind::Refresh, REFRESH_LIFE));
-        (Issued { access, expires_in: ACCESS_LIFE, scope: wanted.scope, refresh }, credentials)
+        (Issued { access, expires_in: wanted.life, scope: wanted.scope, refresh }, credentials)
     }
 
     /// Removed meanwhile? Then what was just stored may have come too late to be revoked with the rest, and nobody shall
@@ -325,6 +272,8 @@ impl<'a> Tokens<'a> {
             created: self.now(),
             expires,
             revoked: None,
+            enabled: true,
+            extra: Opaque::new(),
         }
     }
 

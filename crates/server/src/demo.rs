@@ -1,7 +1,7 @@
 //! What `dev` begins with: two users, two applications, and two agents whose ids never change, so that what was pasted
 //! into a test yesterday is right today.
 
-use sederunt_core::agent::Definition;
+use sederunt_core::agent::{Definition, Opaque};
 use sederunt_core::app::{App, NewAgent, Save};
 use sederunt_core::caller::{Caller, Grants};
 use sederunt_core::error::{Conflict, Error, Result};
@@ -64,6 +64,8 @@ pub async fn install(app: &App, rid: impl Fn(AgentId) -> String) -> Result<Demo>
             redirect_uris: REDIRECTS.map(str::to_owned).to_vec(),
             grants: Grants::user(),
             created: app.ports().timer.wall(),
+            description: None,
+            extra: Opaque::new(),
         };
         app.tokens().put_application(application, secret).await?;
     }

@@ -21,3 +21,28 @@ create index session_metadata_by_value on session_metadata (tenant, agent, path,
 create index sessions_by_owner_key on sessions (tenant, owner, agent, key) where deleted is null;
 create index sessions_disabled on sessions (tenant, agent, key) where deleted is null and enabled = 0;
 create index sessions_lapsed on sessions (tenant, agent) where deleted is null and lapsed = 1;
+
+-- Credentials that can be switched off, and what dialects keep of them and of applications.
+alter table credentials add column enabled integer not null default 1;
+alter table credentials add column extra text not null default '{}';
+alter table applications add column description text;
+alter table applications add column extra text not null default '{}';
+
+-- Named texts, each version a row; `latest` marks the one that stands. Ids begin with the time of creation.
+create table instructions (
+    tenant text not null,
+    id text not null,
+    version bigint not null,
+    latest integer not null,
+    name text not null,
+    description text,
+    syntax text not null,
+    template text not null,
+    metadata text not null,
+    enabled integer not null,
+    created bigint not null,
+    updated bigint not null,
+    primary key (tenant, id, version)
+);
+create unique index instructions_by_name on instructions (tenant, name) where latest = 1;
+create index instructions_latest on instructions (tenant, id) where latest = 1;

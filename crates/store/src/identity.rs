@@ -4,28 +4,32 @@ use async_trait::async_trait;
 use sederunt_core::clock::Time;
 use sederunt_core::id::TenantId;
 use sederunt_core::identity::{Application, Credential, CredentialId};
+use sederunt_core::page::Created;
 use sederunt_core::store::IdentityStore;
 use sederunt_core::{Error, Result};
 
 use crate::SqlStore;
-use crate::driver::{Guard, Outcome, Row, Step, params};
+use crate::driver::{Guard, Outcome, Params, Row, Step, params};
 use crate::rows::{Columns, json, word};
 
 macro_rules! credential_columns {
     () => {
-        "id, kind, tenant, user_id, client, name, grants, scope, family, redeem, created, expires, revoked"
+        "id, kind, tenant, user_id, client, name, grants, scope, family, redeem, created, expires, revoked, \
+         enabled, extra"
     };
 }
 
 const PUT: &str = concat!(
     "insert into credentials (",
     credential_columns!(),
-    ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) on conflict (id) do update set \
+    ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) on conflict (id) do update set \
      kind = excluded.kind, tenant = excluded.tenant, user_id = excluded.user_id, client = excluded.client, \
      name = excluded.name, grants = excluded.grants, scope = excluded.scope, family = excluded.family, \
-     redeem = excluded.redeem, created = excluded.created, expires = excluded.expires, revoked = excluded.revoked"
+     redeem = excluded.redeem, created = excluded.created, expires = excluded.expires, revoked = excluded.revoked, \
+     enabled = excluded.enabled, extra = excluded.extra"
 );
 const BY_ID: &str = concat!("select ", credential_columns!(), " from credentials where id = $1");
+const ENABLE: &str = "update credentials set enabled = $2 where id = $1 and revoked is null";
 const REVOKE: &str = "update credentials set revoked = $2 where id = $1 and revoked is null";
 pub(crate) const REVOKE_FAMILY: &str = "update credentials set revoked = $2 where family = $1 and revoked is null";
 pub(crate) const API_KEYS: &str = concat!(
@@ -33,15 +37,40 @@ pub(crate) const API_KEYS: &str = concat!(
     credential_columns!(),
     " from credentials where tenant = $1 and kind = 'api_key' order by created desc, id desc limit $2"
 );
+pub(crate) const LIVE_API_KEYS: &str = concat!(
+    "select ",
+    credential_columns!(),
+    " from credentials where tenant = $1 and kind = 'api_key' and (created, id) > ($2, $3) and revoked is null \
+     order by created, id limit $4"
+);
+/// `$3` is the last digit's successor: no hexadecimal digit sorts behind it.
+pub(crate) const API_KEYS_BEGINNING: &str = concat!(
+    "select ",
+    credential_columns!(),
+    " from credentials where id >= $2 and id < $3 and tenant = $1 and kind = 'api_key' order by id limit 2"
+);
 
-const PUT_APPLICATION: &str = "insert into applications (client_id, secret, tenant, name, redirect_uris, grants, \
-     created) values ($1, $2, $3, $4, $5, $6, $7) on conflict (client_id) do update set secret = excluded.secret, \
+macro_rules! application_columns {
+    () => {
+        "client_id, secret, tenant, name, redirect_uris, grants, created, description, extra"
+    };
+}
+
+const PUT_APPLICATION: &str = concat!(
+    "insert into applications (",
+    application_columns!(),
+    ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (client_id) do update set secret = excluded.secret, \
      tenant = excluded.tenant, name = excluded.name, redirect_uris = excluded.redirect_uris, \
-     grants = excluded.grants, created = excluded.created";
-const APPLICATION: &str =
-    "select client_id, secret, tenant, name, redirect_uris, grants, created from applications where client_id = $1";
-pub(crate) const APPLICATIONS: &str = "select client_id, secret, tenant, name, redirect_uris, grants, created \
-     from applications where tenant = $1 order by client_id limit $2";
+     grants = excluded.grants, created = excluded.created, description = excluded.description, extra = excluded.extra"
+);
+const UPDATE_APPLICATION: &str = "update applications set secret = $2, name = $4, redirect_uris = $5, grants = $6, \
+     created = $7, description = $8, extra = $9 where client_id = $1 and tenant = $3";
+const APPLICATION: &str = concat!("select ", application_columns!(), " from applications where client_id = $1");
+pub(crate) const APPLICATIONS: &str = concat!(
+    "select ",
+    application_columns!(),
+    " from applications where tenant = $1 and client_id > $2 order by client_id limit $3"
+);
 pub(crate) const REMOVE_APPLICATION: &str = "delete from applications where client_id = $1 and tenant = $2";
 pub(crate) const REVOKE_OF_CLIENT: &str =
     "update credentials set revoked = $3 where tenant = $1 and client = $2 and revoked is null";
@@ -76,29 +105,48 @@ impl IdentityStore for SqlStore {
         self.run(vec![Step::any(REVOKE_FAMILY, params![family, now.nanos()])]).await.map(drop)
     }
 
+    async fn enable_credential(&self, id: &CredentialId, enabled: bool) -> Result<bool> {
+        let step = Step::guarded(Guard::Row, ENABLE, params![id.0.as_str(), enabled]);
+        Ok(matches!(self.driver.transact(vec![step]).await?, Outcome::Done(_)))
+    }
+
     async fn api_keys(&self, tenant: &TenantId, limit: u32) -> Result<Vec<Credential>> {
         self.list(API_KEYS, params![tenant.as_str(), limit]).await?.into_iter().map(credential).collect()
     }
 
+    async fn live_api_keys(
+        &self,
+        tenant: &TenantId,
+        after: Option<&Created<CredentialId>>,
+        limit: u32,
+    ) -> Result<Vec<Credential>> {
+        let (created, id) = after.map_or((i64::MIN, ""), |(created, id)| (created.nanos(), id.0.as_str()));
+        let rows = self.list(LIVE_API_KEYS, params![tenant.as_str(), created, id, limit]).await?;
+        rows.into_iter().map(credential).collect()
+    }
+
+    async fn api_keys_beginning(&self, tenant: &TenantId, digits: &str) -> Result<Vec<Credential>> {
+        let behind = format!("{digits}g");
+        let rows = self.few(API_KEYS_BEGINNING, params![tenant.as_str(), digits, behind]).await?;
+        rows.into_iter().map(credential).collect()
+    }
+
     async fn put_application(&self, application: &Application) -> Result<()> {
-        let params = params![
-            application.client_id.as_str(),
-            application.secret.as_ref().map(|secret| secret.0.as_str()),
-            application.tenant.as_str(),
-            application.name.as_str(),
-            json(&application.redirect_uris)?,
-            json(&application.grants)?,
-            application.created.nanos(),
-        ];
-        self.run(vec![Step::any(PUT_APPLICATION, params)]).await.map(drop)
+        self.run(vec![Step::any(PUT_APPLICATION, columns(application)?)]).await.map(drop)
+    }
+
+    async fn update_application(&self, application: &Application) -> Result<bool> {
+        let step = Step::guarded(Guard::Row, UPDATE_APPLICATION, columns(application)?);
+        Ok(matches!(self.driver.transact(vec![step]).await?, Outcome::Done(_)))
     }
 
     async fn application(&self, client_id: &str) -> Result<Option<Application>> {
         self.one(APPLICATION, params![client_id]).await?.map(application).transpose()
     }
 
-    async fn applications(&self, tenant: &TenantId, limit: u32) -> Result<Vec<Application>> {
-        self.list(APPLICATIONS, params![tenant.as_str(), limit]).await?.into_iter().map(application).collect()
+    async fn applications(&self, tenant: &TenantId, after: Option<&str>, limit: u32) -> Result<Vec<Application>> {
+        let params = params![tenant.as_str(), after.unwrap_or_default(), limit];
+        self.list(APPLICATIONS, params).await?.into_iter().map(application).collect()
     }
 
     async fn remove_application(&self, tenant: &TenantId, client_id: &str, now: Time) -> Result<bool> {
@@ -137,8 +185,25 @@ fn put(credential: &Credential) -> Result<Step> {
         credential.created.nanos(),
         credential.expires.map(Time::nanos),
         credential.revoked.map(Time::nanos),
+        credential.enabled,
+        json(&credential.extra)?,
     ];
     Ok(Step::any(PUT, params))
+}
+
+/// An application as its columns.
+fn columns(application: &Application) -> Result<Params> {
+    Ok(params![
+        application.client_id.as_str(),
+        application.secret.as_ref().map(|secret| secret.0.as_str()),
+        application.tenant.as_str(),
+        application.name.as_str(),
+        json(&application.redirect_uris)?,
+        json(&application.grants)?,
+        application.created.nanos(),
+        application.description.as_deref(),
+        json(&application.extra)?,
+    ])
 }
 
 fn credential(row: Row) -> Result<Credential> {
@@ -157,6 +222,8 @@ fn credential(row: Row) -> Result<Credential> {
         created: c.time()?,
         expires: c.maybe_time()?,
         revoked: c.maybe_time()?,
+        enabled: c.flag()?,
+        extra: c.json()?,
     })
 }
 
@@ -170,6 +237,8 @@ fn application(row: Row) -> Result<Application> {
         redirect_uris: c.json()?,
         grants: c.json()?,
         created: c.time()?,
+        description: c.maybe_text()?,
+        extra: c.json()?,
     })
 }
 

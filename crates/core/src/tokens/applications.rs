@@ -1,12 +1,15 @@
 //! The applications that may ask for tokens: registered, listed, recognised, removed with all that was issued to them.
 
 use super::Tokens;
+use crate::agent::Opaque;
 use crate::caller::{Action, Caller, Grants};
 use crate::error::{Error, Kind, Reason, Result, Unauthenticated};
 use crate::identity::{Application, CredentialId};
 
 /// The longest name of an application, in bytes.
 const LONGEST_NAME: usize = 256;
+/// The longest description of an application, in bytes.
+const LONGEST_DESCRIPTION: usize = 10_000;
 /// The most addresses of one application.
 const MOST_URIS: usize = 20;
 /// The longest address, in bytes.
@@ -26,6 +29,23 @@ pub struct NewApplication {
     pub grants: Grants,
     /// Whether it runs where no secret can be kept (a browser, a phone): it gets none.
     pub public: bool,
+    /// What it is for.
+    pub description: Option<String>,
+    /// What dialects keep of it.
+    pub extra: Opaque,
+}
+
+/// What shall change about an application.
+#[derive(Clone, Debug, Default)]
+pub struct ApplicationPatch {
+    /// What people call it.
+    pub name: Option<String>,
+    /// What it is for.
+    pub description: Option<Option<String>>,
+    /// The most that its tokens allow. Tokens that are out keep what they have until their time is over.
+    pub grants: Option<Grants>,
+    /// What dialects keep of it.
+    pub extra: Option<Opaque>,
 }
 
 impl Tokens<'_> {
@@ -36,10 +56,7 @@ impl Tokens<'_> {
         new: NewApplication,
     ) -> Result<(Application, Option<String>)> {
         caller.may(Action::Admin)?;
-        let name = &new.name;
-        if name.trim().is_empty() || name.len() > LONGEST_NAME || name.chars().any(char::is_control) {
-            return Err(Error::malformed("name", "1 to 256 bytes without control characters"));
-        }
+        presentable(&new.name, new.description.as_deref())?;
         if new.redirect_uris.len() > MOST_URIS {
             return Err(Error::invalid("redirect_uris", Reason::TooLarge(MOST_URIS as u64)));
         }
@@ -61,6 +78,8 @@ impl Tokens<'_> {
             redirect_uris: new.redirect_uris,
             grants: new.grants,
             created: self.now(),
+            description: new.description,
+            extra: new.extra,
         };
         let application = self.put_application(application, secret.as_deref()).await?;
         Ok((application, secret))
@@ -73,10 +92,38 @@ impl Tokens<'_> {
         Ok(application)
     }
 
-    /// The tenant's applications by their client ids, at most `limit`.
-    pub async fn applications(&self, caller: &Caller, limit: u32) -> Result<Vec<Application>> {
+    /// The tenant's applications by their client ids, after `after`, at most `limit`.
+    pub async fn applications(&self, caller: &Caller, after: Option<&str>, limit: u32) -> Result<Vec<Application>> {
         caller.may(Action::Admin)?;
-        self.ports.store.applications(&caller.tenant, limit).await
+        self.ports.store.applications(&caller.tenant, after, limit).await
+    }
+
+    /// The tenant's application with this client id, for who administers it.
+    pub async fn registered(&self, caller: &Caller, client_id: &str) -> Result<Application> {
+        caller.may(Action::Admin)?;
+        let found = self.ports.store.application(client_id).await?;
+        found
+            .filter(|application| application.tenant == caller.tenant)
+            .ok_or_else(|| Error::not_found(Kind::Client, client_id))
+    }
+
+    /// Changes an application. Of two who change it at once, the later one's word stands.
+    pub async fn update_application(
+        &self,
+        caller: &Caller,
+        client_id: &str,
+        patch: ApplicationPatch,
+    ) -> Result<Application> {
+        let mut application = self.registered(caller, client_id).await?;
+        application.name = patch.name.unwrap_or(application.name);
+        application.description = patch.description.unwrap_or(application.description);
+        application.grants = patch.grants.unwrap_or(application.grants);
+        application.extra = patch.extra.unwrap_or(application.extra);
+        presentable(&application.name, application.description.as_deref())?;
+        if !self.ports.store.update_application(&application).await? {
+            return Err(Error::not_found(Kind::Client, client_id));
+        }
+        Ok(application)
     }
 
     /// Removes an application. Its tokens are refused from now on, by other nodes once they have forgotten them.
@@ -110,6 +157,19 @@ impl Tokens<'_> {
     pub fn redirect_allowed(&self, application: &Application, redirect_uri: &str) -> Result<()> {
         let known = application.redirect_uris.iter().any(|uri| uri == redirect_uri || same_loopback(uri, redirect_uri));
         if known { Ok(()) } else { Err(Error::invalid("redirect_uri", Reason::Unknown)) }
+    }
+}
+
+/// Refuses names and descriptions that cannot be shown.
+fn presentable(name: &str, description: Option<&str>) -> Result<()> {
+    if name.trim().is_empty() || name.len() > LONGEST_NAME || name.chars().any(char::is_control) {
+        return Err(Error::malformed("name", "1 to 256 bytes without control characters"));
+    }
+    match description {
+        Some(text) if text.len() > LONGEST_DESCRIPTION => {
+            Err(Error::invalid("description", Reason::TooLarge(LONGEST_DESCRIPTION as u64)))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -68,11 +68,12 @@ struct Create {
 
 const KEY: [Column; 5] =
     [("id", "/id"), ("name", "/name"), ("user", "/user"), ("created", "/created"), ("expires", "/expires")];
-const LISTED: [Column; 7] = [
+const LISTED: [Column; 8] = [
     ("ID", "/short"),
     ("NAME", "/name"),
     ("USER", "/user"),
     ("GRANTS", "/told"),
+    ("ENABLED", "/enabled"),
     ("CREATED", "/created"),
     ("EXPIRES", "/expires"),
     ("REVOKED", "/revoked"),

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
+use sederunt_core::agent::Opaque;
 use sederunt_core::tokens::NewApplication;
 use serde::{Deserialize, Serialize};
 
@@ -53,7 +54,14 @@ pub(super) async fn create(
     Sent(body): Sent<Create>,
 ) -> Result<(StatusCode, Json<Made>), Refusal> {
     let grants = grants(&control, &caller, body.grants).await?;
-    let new = NewApplication { name: body.name, redirect_uris: body.redirect_uris, grants, public: body.public };
+    let new = NewApplication {
+        name: body.name,
+        redirect_uris: body.redirect_uris,
+        grants,
+        public: body.public,
+        description: None,
+        extra: Opaque::new(),
+    };
     let (application, secret) = control.app().tokens().create_application(&caller, new).await?;
     Ok((StatusCode::CREATED, Json(Made { secret, application: application.into() })))
 }
@@ -63,7 +71,7 @@ pub(super) async fn list(
     Admin(caller): Admin,
     Asked(page): Asked<Page>,
 ) -> Result<Json<Applications>, Refusal> {
-    let found = control.app().tokens().applications(&caller, limit(page.limit)?).await?;
+    let found = control.app().tokens().applications(&caller, None, limit(page.limit)?).await?;
     Ok(Json(Applications { applications: found.into_iter().map(ApplicationView::from).collect() }))
 }
 

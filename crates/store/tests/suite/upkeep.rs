@@ -1,5 +1,6 @@
 //! The sweeper.
 
+use sederunt_core::agent::Opaque;
 use sederunt_core::caller::Grants;
 use sederunt_core::error::Conflict;
 use sederunt_core::identity::{Credential, CredentialId, CredentialKind};
@@ -88,6 +89,8 @@ async fn old_keys_and_credentials_are_forgotten_by_the_wall_clock() {
             created: at(0),
             expires: Some(at(10)),
             revoked: None,
+            enabled: true,
+            extra: Opaque::new(),
         };
         world.store.put_credential(&credential).await.unwrap();
         let other = world.request("k", "other body");

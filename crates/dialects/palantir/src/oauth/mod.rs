@@ -11,7 +11,7 @@ pub(crate) use token::{revoke_token, token};
 
 use sederunt_core::caller::Action;
 use sederunt_core::identity::Application;
-use sederunt_core::tokens::Wanted;
+use sederunt_core::tokens::{ACCESS_LIFE, Wanted};
 
 use crate::operation::{SCOPE_READ, SCOPE_WRITE};
 use error::OauthError;
@@ -46,6 +46,7 @@ fn wanted(application: &Application, scope: Option<&str>) -> Result<Wanted, Oaut
         grants: application.grants.narrowed_to(&actions),
         scope: Some(asked.join(" ")),
         offline: asked.contains(&OFFLINE),
+        life: ACCESS_LIFE,
     })
 }
 
