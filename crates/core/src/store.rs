@@ -554,7 +554,7 @@ pub trait IdentityStore: Send + Sync {
 }
 
 /// What the sweeper did in one batch.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
     /// Sessions whose time was found to be over: hidden, or counted off and left to be looked at for their retention, at
     /// the end of which they come here once more.
@@ -563,8 +563,6 @@ pub struct Swept {
     pub alive: u64,
     /// Rows removed for good.
     pub reaped: u64,
-    /// The sessions among them. What is kept beside the record can go too.
-    pub sessions: Vec<(TenantId, SessionId)>,
 }
 
 /// Upkeep.

@@ -3,7 +3,6 @@
 
 use sederunt_core::Result;
 use sederunt_core::clock::Time;
-use sederunt_core::id::{SessionId, TenantId};
 
 use crate::SqlStore;
 use crate::driver::{Params, Row, Step, params};
@@ -98,15 +97,10 @@ impl SqlStore {
         Ok((sessions.len() + agents.len()) as u64)
     }
 
-    /// Removes turns of hidden sessions, and the sessions that have none left; how many of both, and which sessions.
-    pub(crate) async fn remove_sessions(&self, limit: u32) -> Result<(u64, Vec<(TenantId, SessionId)>)> {
+    /// Removes turns of hidden sessions, and the sessions that have none left; how many of both.
+    pub(crate) async fn remove_sessions(&self, limit: u32) -> Result<u64> {
         let hidden = Hidden { found: SESSIONS, turns: TURNS_OF_SESSION, remove: &[REMOVE_METADATA, REMOVE_SESSION] };
-        let (removed, emptied) = self.remove_hidden(hidden, limit).await?;
-        let typed = |(tenant, id): (String, String)| {
-            let mut columns = Columns::of("sessions", params![id]);
-            Ok((TenantId(tenant), columns.parsed()?))
-        };
-        Ok((removed, emptied.into_iter().map(typed).collect::<Result<_>>()?))
+        self.remove_hidden(hidden, limit).await
     }
 
     /// Removes turns of hidden conversations, and the conversations that have none left; how many of both.
@@ -116,13 +110,12 @@ impl SqlStore {
             turns: TURNS_OF_CONVERSATION,
             remove: &[UNMASK_DELETED, EMPTY_DELETED, REMOVE_CONVERSATION],
         };
-        Ok(self.remove_hidden(hidden, limit).await?.0)
+        self.remove_hidden(hidden, limit).await
     }
 
-    async fn remove_hidden(&self, hidden: Hidden, limit: u32) -> Result<(u64, Vec<(String, String)>)> {
+    async fn remove_hidden(&self, hidden: Hidden, limit: u32) -> Result<u64> {
         let mut room = limit;
         let mut removed = 0;
-        let mut gone = Vec::new();
         // Several share a transaction, up to a size that keeps nobody waiting for long.
         let mut steps = Vec::new();
         for (tenant, id) in self.pairs(hidden.found, limit).await? {
@@ -144,15 +137,12 @@ impl SqlStore {
             }
             removed += u64::from(found) + u64::from(emptied);
             room -= found;
-            if emptied {
-                gone.push((tenant, id));
-            }
             if room == 0 {
                 break;
             }
         }
         self.run_unless_empty(steps).await?;
-        Ok((removed, gone))
+        Ok(removed)
     }
 
     /// A list of two columns of text.

@@ -40,8 +40,7 @@ impl SystemStore for SqlStore {
     async fn sweep(&self, now: Time, wall: Time, window: Duration, limit: u32) -> Result<Swept> {
         let (expired, alive) = self.put_away(now, limit).await?;
         let mut reaped = self.hide_with_agents(now, limit).await?;
-        let (removed, sessions) = self.remove_sessions(limit).await?;
-        reaped += removed;
+        reaped += self.remove_sessions(limit).await?;
         reaped += self.remove_conversations(limit).await?;
         reaped += self.trim_moved(before(now, window), limit).await?;
         let old = |sql, age| Step::any(sql, params![before(wall, age), limit]);
@@ -54,7 +53,7 @@ impl SystemStore for SqlStore {
             past(DELETED_TURNS),
         ];
         reaped += self.run(steps).await?.iter().map(|rows| rows.len() as u64).sum::<u64>();
-        Ok(Swept { expired, alive, reaped, sessions })
+        Ok(Swept { expired, alive, reaped })
     }
 
     async fn ping(&self) -> Result<()> {

@@ -217,8 +217,7 @@ async fn a_conversation_outlives_the_sessions_it_was_held_in() {
         assert!(world.store.delete_session(&world.tenant, session.id, at(8), None).await.unwrap());
         let late = world.store.finish_turn(&world.finish(&running, "late", at(9))).await;
         assert_eq!(conflict(late), Conflict::Stale);
-        let swept = world.sweep(at(10)).await;
-        assert_eq!(swept.sessions, [(world.tenant.clone(), session.id)]);
+        world.sweep(at(10)).await;
         assert_eq!(world.rows("sessions"), 0);
 
         let find = async |turn: &Turn| world.store.turn(&world.tenant, turn.id).await.unwrap();

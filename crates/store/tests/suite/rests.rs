@@ -114,7 +114,7 @@ async fn what_is_over_is_hidden_at_the_end_of_its_retention_and_removed() {
         world.sweep(expires).await;
         assert!(world.store.turn(&world.tenant, turn.id).await.unwrap().is_some());
         let swept = world.sweep(expires.plus(HOUR)).await;
-        assert_eq!((swept.expired, swept.sessions), (1, vec![(world.tenant.clone(), session.id)]));
+        assert_eq!(swept.expired, 1);
         assert_eq!((world.read(&session).await, world.rows("sessions"), world.rows("items")), (None, 0, 0));
         assert_eq!(world.store.count_sessions(&world.tenant, agent.id, expires).await.unwrap(), 0);
         // Both ends at once: it is hidden without having been counted off before.

@@ -300,7 +300,6 @@ impl World {
             }
             sum.expired += swept.expired;
             sum.reaped += swept.reaped;
-            sum.sessions.extend(swept.sessions);
         }
     }
 
