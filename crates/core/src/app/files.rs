@@ -40,7 +40,8 @@ impl Files<'_> {
         named(at.path)?;
         self.0.sessions().touch(caller, &session).await?;
         let room = self.room(most);
-        self.0.ports().blobs.put(&home(&session), at.path, content, room, self.0.now()).await
+        let written = self.0.ports().blobs.put(&home(&session), at.path, content, room, self.0.now()).await;
+        self.unless_gone(caller, at, written).await
     }
 
     /// Opens a file.
@@ -73,7 +74,8 @@ impl Files<'_> {
         let session = self.session(caller, at, Action::ManageSessions).await?;
         named(at.path)?;
         self.0.sessions().touch(caller, &session).await?;
-        self.0.ports().blobs.make_folder(&home(&session), at.path, self.room(0), self.0.now()).await
+        let made = self.0.ports().blobs.make_folder(&home(&session), at.path, self.room(0), self.0.now()).await;
+        self.unless_gone(caller, at, made).await
     }
 
     /// Removes a file, or a folder; all that is in it too, if `recursive`.
@@ -81,7 +83,8 @@ impl Files<'_> {
         let session = self.session(caller, at, Action::ManageSessions).await?;
         named(at.path)?;
         self.0.sessions().touch(caller, &session).await?;
-        self.0.ports().blobs.remove(&home(&session), at.path, recursive, self.0.now()).await
+        let removed = self.0.ports().blobs.remove(&home(&session), at.path, recursive, self.0.now()).await;
+        self.unless_gone(caller, at, removed).await
     }
 
     /// Removes the files of a session that is gone. What this fails to remove, the sweeper finds.
@@ -94,6 +97,17 @@ impl Files<'_> {
         let session = self.0.sessions().get_by_key(caller, at.agent, at.session).await?;
         caller.may_on(action, at.agent)?;
         Ok(session)
+    }
+
+    /// The outcome; but what fails since the session was deleted meanwhile, and its home with it, is `NotFound(Session)`.
+    async fn unless_gone<T>(&self, caller: &Caller, at: FileAt<'_>, outcome: Result<T>) -> Result<T> {
+        match outcome {
+            Err(Error::Internal(source)) => match self.session(caller, at, Action::ReadSessions).await {
+                Err(gone @ Error::NotFound { .. }) => Err(gone),
+                _ => Err(Error::Internal(source)),
+            },
+            outcome => outcome,
+        }
     }
 
     fn room(&self, file: u64) -> Room {
