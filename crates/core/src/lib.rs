@@ -22,7 +22,7 @@ pub mod keyring;
 pub mod model;
 pub mod page;
 pub mod part;
-mod schema;
+pub mod schema;
 pub mod session;
 pub mod store;
 pub mod tokens;

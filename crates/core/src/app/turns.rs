@@ -198,6 +198,18 @@ impl Turns<'_> {
         self.0.engine().start(setting, new, key).await
     }
 
+    /// Runs a turn in a session, and goes on waiting for its lane where the caller goes away.
+    pub async fn start_anyhow(
+        &self,
+        caller: &Caller,
+        agent: AgentId,
+        session: SessionId,
+        new: NewTurn,
+    ) -> Result<Started> {
+        let setting = self.setting(caller, agent, session, Action::Talk).await?;
+        self.0.engine().start_anyhow(setting, new).await
+    }
+
     /// What the agent's model would look up for an input. Changes nothing.
     pub async fn retrieve(
         &self,

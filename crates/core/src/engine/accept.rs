@@ -159,6 +159,13 @@ impl Engine {
         }
     }
 
+    /// As [`Engine::start`], in a task of its own, which ends at the latest when its patience does.
+    pub(crate) async fn start_anyhow(&self, setting: Setting, new: NewTurn) -> Result<Started> {
+        let engine = self.clone();
+        let started = self.0.tasks.spawn(async move { engine.start(setting, new, None).await });
+        started.await.map_err(Error::internal)?
+    }
+
     async fn accept(
         &self,
         setting: &Setting,
