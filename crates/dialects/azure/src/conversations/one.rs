@@ -26,7 +26,7 @@ pub(crate) async fn update(mut asked: Asked) -> Answer {
     Ok(answer::json(&shown(&changed)))
 }
 
-/// Deletes the conversation. The responses that were had in it can still be looked at.
+/// Deletes the conversation. The responses of it that ran in a session can still be looked at; the others go with it.
 pub(crate) async fn delete(asked: Asked) -> Answer {
     let name = asked.name("conversation_id");
     let conversation = find(&asked, name).await?;
