@@ -22,12 +22,14 @@ enum Dialect {
     Palantir,
     /// azure-ai-projects and openai for Python, @azure/ai-projects for JavaScript
     Azure,
+    /// vectara for Python
+    Vectara,
 }
 
 /// Prints lines for a shell's `eval`. The server is not asked.
 pub fn run(args: Args, json: bool) -> Result<(), Fault> {
     let target = match args.dialect {
-        Dialect::Palantir => args.connection.target()?,
+        Dialect::Palantir | Dialect::Vectara => args.connection.target()?,
         // The vendor's own clients send no token over anything else.
         Dialect::Azure => args.connection.tls_target()?,
     };
@@ -41,6 +43,7 @@ pub fn run(args: Args, json: bool) -> Result<(), Fault> {
     let (variables, notes) = match args.dialect {
         Dialect::Palantir => (palantir(&target, &token), palantir_notes(&target)),
         Dialect::Azure => (azure(&target, &token), azure_notes(&target)),
+        Dialect::Vectara => (vectara(&target, &token), vectara_notes().to_owned()),
     };
     let value = variables.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
     print(json, &serde_json::Value::Object(value), || {
@@ -92,6 +95,31 @@ fn azure_notes(target: &Target) -> String {
          #   const client = new AIProjectClient(process.env.FOUNDRY_PROJECT_ENDPOINT, credential);\n\
          #\n# `sederunt agent list` shows agents by their names."
     )
+}
+
+/// The key under the name that the vendor's SDK reads when it is imported; the address, which no variable of the SDK's can
+/// say, under our own name and under that of the vendor's MCP server; the root for its HTTP client.
+fn vectara(target: &Target, token: &str) -> Vec<(&'static str, String)> {
+    let server = target.server.as_str().trim_end_matches('/');
+    let mut variables = vec![
+        ("SEDERUNT_SERVER", server.to_owned()),
+        ("VECTARA_API_KEY", token.to_owned()),
+        ("VECTARA_BASE_URL", format!("{server}/v2")),
+    ];
+    if let Some(ca) = target.ca.as_ref().filter(|_| target.server.scheme() == "https") {
+        variables.push(("SSL_CERT_FILE", ca.display().to_string()));
+    }
+    variables
+}
+
+fn vectara_notes() -> &'static str {
+    "\n# Python (vectara): the address can be given in code only\n\
+     #   import os\n\
+     #   from vectara import Vectara\n\
+     #   from vectara.environment import VectaraEnvironment\n\
+     #   origin = os.environ[\"SEDERUNT_SERVER\"]\n\
+     #   client = Vectara(environment=VectaraEnvironment(default=origin, auth=origin))\n\
+     #\n# `sederunt agent list` shows agents with their keys."
 }
 
 fn palantir(target: &Target, token: &str) -> Vec<(&'static str, String)> {
