@@ -3,6 +3,7 @@
 mod agents;
 mod conversations;
 mod files;
+mod instructions;
 mod record;
 mod revisions;
 mod sessions;
@@ -18,6 +19,7 @@ use tokio_util::task::TaskTracker;
 pub use agents::{Agents, NewAgent, NewVersion, Save};
 pub use conversations::Conversations;
 pub use files::{FileAt, Files};
+pub use instructions::Instructions;
 pub use record::Record;
 pub use sessions::{Counted, RequestOnce, Seat, Sessions, Which};
 pub use turns::{Found, Place, Sitting, Traced, Turns};
@@ -212,6 +214,11 @@ impl App {
     /// Conversations.
     pub fn conversations(&self) -> Conversations<'_> {
         Conversations(self)
+    }
+
+    /// Instructions.
+    pub fn instructions(&self) -> Instructions<'_> {
+        Instructions(self)
     }
 
     /// What happened in sessions of late.

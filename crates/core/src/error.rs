@@ -98,6 +98,8 @@ pub enum Kind {
     Client,
     #[error("blob")]
     Blob,
+    #[error("instruction")]
+    Instruction,
 }
 
 /// What is wrong with a part of a request.

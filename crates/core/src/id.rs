@@ -65,6 +65,10 @@ uuid_id!(
     ConversationId
 );
 uuid_id!(
+    /// An instruction, whatever it is called.
+    InstructionId
+);
+uuid_id!(
     /// One life of one process. A lease names it, so that a restarted process is never taken for its predecessor.
     NodeId
 );

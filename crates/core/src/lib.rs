@@ -16,6 +16,7 @@ pub mod error;
 mod format;
 pub mod id;
 pub mod identity;
+pub mod instruction;
 pub mod item;
 pub mod journal;
 pub mod keyring;

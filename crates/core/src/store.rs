@@ -19,8 +19,9 @@ use crate::agent::{Agent, AgentVersion, VersionRef};
 use crate::clock::Time;
 use crate::conversation::{Conversation, ConversationFilter, ItemPlace};
 use crate::error::Result;
-use crate::id::{AgentId, ConversationId, ItemId, Key, NodeId, SessionId, TenantId, TurnId};
+use crate::id::{AgentId, ConversationId, InstructionId, ItemId, Key, NodeId, SessionId, TenantId, TurnId};
 use crate::identity::{Application, Credential, CredentialId};
+use crate::instruction::Instruction;
 use crate::item::{Entry, Item, Mask, MaskScope};
 use crate::page::{Created, Page, Slice, Sliced, Walk};
 use crate::part::Part;
@@ -28,9 +29,15 @@ use crate::session::{Session, SessionFilter, SessionPatch, SessionQuery};
 use crate::turn::{Ending, Lane, Parent, Turn, TurnFilter, Usage};
 
 /// Everything a store does.
-pub trait Store: AgentStore + SessionStore + TurnStore + ConversationStore + IdentityStore + SystemStore {}
+pub trait Store:
+    AgentStore + SessionStore + TurnStore + ConversationStore + InstructionStore + IdentityStore + SystemStore
+{
+}
 
-impl<T: AgentStore + SessionStore + TurnStore + ConversationStore + IdentityStore + SystemStore> Store for T {}
+impl<T> Store for T where
+    T: AgentStore + SessionStore + TurnStore + ConversationStore + InstructionStore + IdentityStore + SystemStore
+{
+}
 
 /// Agents and versions.
 #[async_trait]
@@ -551,6 +558,39 @@ pub trait IdentityStore: Send + Sync {
 
     /// A secret that the nodes of one store share (the key of page tokens): `fresh`, if there is none of that name yet.
     async fn shared_secret(&self, name: &str, fresh: [u8; 32]) -> Result<[u8; 32]>;
+}
+
+/// Named texts with versions.
+#[async_trait]
+pub trait InstructionStore: Send + Sync {
+    /// Adds an instruction at its first version. `Conflict(AlreadyExists)` if the name or the id is taken.
+    async fn insert_instruction(&self, first: &Instruction) -> Result<()>;
+
+    /// Adds the version that follows the one that stands, and which stands from now on. `Conflict(Stale)` if another one
+    /// stands by now, `Conflict(AlreadyExists)` if the name is another instruction's.
+    async fn insert_instruction_version(&self, next: &Instruction) -> Result<()>;
+
+    /// The instruction at this version, or at the one that stands.
+    async fn instruction(
+        &self,
+        tenant: &TenantId,
+        id: InstructionId,
+        version: Option<u32>,
+    ) -> Result<Option<Instruction>>;
+
+    /// Instructions, each at the version that stands, in the order of their ids, after `after`, at most `limit`.
+    async fn instructions(
+        &self,
+        tenant: &TenantId,
+        after: Option<InstructionId>,
+        limit: u32,
+    ) -> Result<Vec<Instruction>>;
+
+    /// Removes an instruction with all its versions. `false` if there was none.
+    async fn delete_instruction(&self, tenant: &TenantId, id: InstructionId) -> Result<bool>;
+
+    /// Removes a version that does not stand. `false` if there was none.
+    async fn delete_instruction_version(&self, tenant: &TenantId, id: InstructionId, version: u32) -> Result<bool>;
 }
 
 /// What the sweeper did in one batch.

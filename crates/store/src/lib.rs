@@ -15,6 +15,7 @@ mod driver;
 mod expiry;
 mod finish;
 mod identity;
+mod instructions;
 mod lanes;
 mod migrations;
 #[cfg(test)]

@@ -8,8 +8,8 @@ use sederunt_core::session::{Owner, SessionFilter, SessionQuery};
 
 use crate::session_keys::Listed;
 use crate::{
-    accept, agents, conversation_items, conversations, delete, expiry, finish, identity, lanes, migrations, reaping,
-    session_items, session_lists, sessions, system, turn_lists, turns, versions, walk,
+    accept, agents, conversation_items, conversations, delete, expiry, finish, identity, instructions, lanes,
+    migrations, reaping, session_items, session_lists, sessions, system, turn_lists, turns, versions, walk,
 };
 
 /// The plan of a statement, as SQLite tells it.
@@ -49,6 +49,7 @@ fn every_list_reads_its_index_in_order() {
         ("credentials_api_keys", identity::LIVE_API_KEYS),
         ("credentials_by_client", identity::REVOKE_OF_CLIENT),
         ("applications_by_tenant", identity::APPLICATIONS),
+        ("instructions_latest", instructions::LIST),
         ("turns_by_owner", turn_lists::NEXT_AGENT_OF_OWNER),
         ("turns_by_agent", turn_lists::NEXT_AGENT),
         ("sessions_by_version", versions::UNUSED),

@@ -199,6 +199,7 @@ fn missing(kind: Kind, id: &str, said: String) -> Failure {
         Kind::Turn => Failure::new(404, INVALID, format!("Response with id '{id}' not found.")).param("response_id"),
         Kind::Tenant => Failure::not_found(format!("project '{id}' does not exist")),
         Kind::Blob => Failure::not_found(format!("file '{id}' does not exist")),
+        Kind::Instruction => Failure::not_found(format!("instruction '{id}' does not exist")),
         Kind::Agent
         | Kind::Version
         | Kind::PublishedVersion

@@ -267,9 +267,13 @@ fn missing(names: &Names, kind: Kind, id: String, said: String) -> Envelope {
         Kind::Turn => {
             Envelope::not_found("SessionTraceNotFound", said).with("sessionTraceId", id).agent_and_session(names)
         }
-        Kind::Tenant | Kind::Item | Kind::Conversation | Kind::Credential | Kind::Client | Kind::Blob => {
-            Envelope::not_found("Default:NotFound", said)
-        }
+        Kind::Tenant
+        | Kind::Item
+        | Kind::Conversation
+        | Kind::Credential
+        | Kind::Client
+        | Kind::Blob
+        | Kind::Instruction => Envelope::not_found("Default:NotFound", said),
     }
 }
 

@@ -104,7 +104,7 @@ fn how_to_find(kind: Kind) -> &'static str {
         Kind::Turn | Kind::Item => "GET /control/v1/sessions/{session}/turns lists what there is",
         Kind::Credential => "GET /control/v1/keys lists what there is",
         Kind::Client => "GET /control/v1/applications lists what there is",
-        Kind::Tenant | Kind::Conversation | Kind::Blob => "check the id",
+        Kind::Tenant | Kind::Conversation | Kind::Blob | Kind::Instruction => "check the id",
     }
 }
 

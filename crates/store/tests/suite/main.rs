@@ -7,6 +7,7 @@ mod blobs;
 mod chains;
 mod conversations;
 mod identity;
+mod instructions;
 mod listing;
 mod open;
 mod queues;
