@@ -23,7 +23,7 @@ use crate::asked::Asked;
 use crate::failure::Failure;
 use crate::operation::{Answer, Surface, operation};
 use crate::responses::{SESSION_HEADER, container_headers};
-use crate::sessions::{generated_key, given_key, has_room, opened};
+use crate::sessions::{expired, generated_key, given_key, has_room, not_accessible, opened};
 use crate::versions::definition::Kind;
 use crate::{Dialect, agent};
 
@@ -124,11 +124,8 @@ async fn session(asked: &Asked, agent: &Agent) -> Result<(Session, bool), Failur
             let key: Key = name.parse().or_else(|_| given_key(name))?;
             match sessions.seat(&asked.caller, agent.id, &key).await? {
                 Seat::Open(session) => return Ok((*session, false)),
-                Seat::Foreign => {
-                    let message = format!("Session '{key}' belongs to another user.");
-                    return Err(Failure::new(403, "session_not_accessible", message));
-                }
-                Seat::Expired => return Err(Failure::not_found(format!("Session '{key}' has expired."))),
+                Seat::Foreign => return Err(not_accessible(&key)),
+                Seat::Expired => return Err(expired(&key)),
                 Seat::Free => given_key(name)?,
             }
         }

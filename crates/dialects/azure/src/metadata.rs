@@ -6,9 +6,12 @@ use serde_json::{Map, Value};
 use crate::failure::Failure;
 use crate::fields::{Fields, must_be};
 
-const PAIRS: usize = 16;
-const KEY: usize = 64;
-const VALUE: usize = 512;
+/// The most pairs.
+pub(crate) const PAIRS: usize = 16;
+/// The longest key, in characters.
+pub(crate) const KEY: usize = 64;
+/// The longest value, in characters.
+pub(crate) const VALUE: usize = 512;
 
 /// The member `metadata` of a body; empty if absent.
 pub(crate) fn metadata(body: &Fields<'_>) -> Result<Map<String, Value>, Failure> {

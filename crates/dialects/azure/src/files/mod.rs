@@ -20,6 +20,7 @@ use serde_json::{Map, Value};
 use crate::asked::Asked;
 use crate::failure::Failure;
 use crate::operation::{Surface, operation};
+use crate::seconds::seconds;
 use crate::{Dialect, agent};
 
 /// The routes of files.
@@ -70,6 +71,6 @@ fn entry(entry: &Entry) -> Value {
     shown.insert("name".into(), name.into());
     shown.insert("size".into(), entry.size.into());
     shown.insert("is_directory".into(), entry.is_folder.into());
-    shown.insert("modified_time".into(), entry.modified.nanos().div_euclid(1_000_000_000).into());
+    shown.insert("modified_time".into(), seconds(entry.modified).into());
     Value::Object(shown)
 }

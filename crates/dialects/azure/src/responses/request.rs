@@ -9,11 +9,7 @@ use serde_json::{Map, Value};
 use super::schema;
 use crate::failure::{Failure, INVALID};
 use crate::ids;
-
-/// The most pairs of metadata, and the longest key and value, in characters.
-const PAIRS: usize = 16;
-const KEY: usize = 64;
-const VALUE: usize = 512;
+use crate::metadata::{KEY, PAIRS, VALUE};
 
 /// The most items of an input. Each is stored, and read again with every turn that follows.
 const ITEMS: usize = 10_000;

@@ -12,7 +12,7 @@ use super::request::Request;
 use super::response::View;
 use crate::asked::Asked;
 use crate::failure::Failure;
-use crate::sessions::{generated_key, given_key, has_room, opened};
+use crate::sessions::{expired, generated_key, given_key, has_room, not_accessible, opened};
 
 /// The header that names the session which a request continues, and which served it.
 pub(crate) const SESSION_HEADER: &str = "x-agent-session-id";
@@ -101,10 +101,8 @@ async fn named(
     let key: Key = name.parse().or_else(|_| given_key(name)).map_err(refused)?;
     match asked.app().sessions().seat(&asked.caller, agent.id, &key).await? {
         Seat::Open(session) => Ok(Seated::inside(session)),
-        Seat::Foreign => {
-            Err(Failure::new(403, "session_not_accessible", format!("Session '{key}' belongs to another user.")))
-        }
-        Seat::Expired => Err(Failure::not_found(format!("Session '{key}' has expired."))),
+        Seat::Foreign => Err(not_accessible(&key)),
+        Seat::Expired => Err(expired(&key)),
         Seat::Free => {
             has_room(asked, agent).await?;
             Ok(Seated::opening(asked, version, given_key(name).map_err(refused)?))

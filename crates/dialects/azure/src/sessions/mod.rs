@@ -12,7 +12,7 @@ pub(crate) use create::create;
 pub(crate) use delete::delete;
 pub(crate) use get::get;
 pub(crate) use list::list;
-pub(crate) use opened::{generated_key, given_key, has_room, not_ready, opened};
+pub(crate) use opened::{expired, generated_key, given_key, has_room, not_accessible, not_ready, opened};
 pub(crate) use stop::stop;
 
 use sederunt_core::agent::Agent;

@@ -64,6 +64,16 @@ pub(crate) fn given_key(text: &str) -> Result<Key, Failure> {
     })
 }
 
+/// 403: the session is somebody else's, which only those who name one are told.
+pub(crate) fn not_accessible(key: &Key) -> Failure {
+    Failure::new(403, "session_not_accessible", format!("Session '{key}' belongs to another user."))
+}
+
+/// 404: the session's time is over, and nothing can be done in it any more.
+pub(crate) fn expired(key: &Key) -> Failure {
+    Failure::not_found(format!("Session '{key}' has expired."))
+}
+
 /// What a session that cannot be opened is answered: 424 where nothing is there that could serve it.
 pub(crate) fn not_ready(key: &Key, error: Error) -> Failure {
     let failure = Failure::from(error);
