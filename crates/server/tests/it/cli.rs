@@ -290,6 +290,17 @@ async fn env_prints_what_a_shell_can_read() {
 }
 
 #[tokio::test]
+async fn env_tells_the_vectara_sdk_its_key_and_the_program_its_server() {
+    let house = House::new().https().start().await;
+    let shell = Shell::of(&house);
+    let http = house.ready.http.clone().unwrap();
+    let plain = shell.json(&["env", "vectara", "--server", &http]).await;
+    let base = format!("{http}/v2");
+    let told = json!({"SEDERUNT_SERVER": http, "VECTARA_API_KEY": "sederunt-dev-alice", "VECTARA_BASE_URL": base});
+    assert_eq!(plain, told);
+}
+
+#[tokio::test]
 async fn a_ready_file_names_the_server_its_root_and_who_asks() {
     let house = House::new().https().start().await;
     let mut ready = house.ready.clone();

@@ -109,13 +109,22 @@ pub(super) async fn references(asked: &Asked, shape: &Shape) -> Result<(), Failu
         let instructions = value.get("instructions").and_then(Value::as_array).into_iter().flatten();
         for (at, instruction) in instructions.filter_map(Value::as_object).enumerate() {
             if instruction.get("type").and_then(Value::as_str) == Some("reference") {
-                reference(asked, instruction, format!("steps.{step}.instructions[{at}].id")).await?;
+                reference(asked, instruction, &format!("steps.{step}.instructions[{at}].id")).await?;
             }
         }
     }
     Ok(())
 }
 
-async fn reference(_asked: &Asked, _instruction: &Map<String, Value>, _path: String) -> Result<(), Failure> {
-    Ok(())
+async fn reference(asked: &Asked, instruction: &Map<String, Value>, path: &str) -> Result<(), Failure> {
+    let text = instruction.get("id").and_then(Value::as_str).unwrap_or_default();
+    let version = instruction.get("version").and_then(Value::as_u64).map(u32::try_from);
+    let unknown = || {
+        let message = format!("{path} names the instruction '{text}', which does not exist, or not at this version");
+        Failure::invalid(path, message).code(steps::BAD_INSTRUCTION)
+    };
+    let id = text.strip_prefix("ins_").and_then(|id| id.parse().ok()).ok_or_else(unknown)?;
+    let version = version.transpose().map_err(|_| unknown())?;
+    let found = asked.app().instructions().find(&asked.caller.tenant, id, version).await?;
+    if found.is_some() { Ok(()) } else { Err(unknown()) }
 }

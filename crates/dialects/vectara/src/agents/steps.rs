@@ -13,7 +13,7 @@ use crate::fields::{Fields, missing, must_be};
 const LONGEST_NAME: usize = 255;
 
 const BAD_TOOL: &str = "invalid_tool_reference";
-const BAD_INSTRUCTION: &str = "invalid_instruction_reference";
+pub(super) const BAD_INSTRUCTION: &str = "invalid_instruction_reference";
 
 /// Checks every step, and what it names.
 pub(super) fn check(shape: &Shape) -> Result<(), Failure> {
