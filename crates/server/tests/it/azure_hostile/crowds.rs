@@ -8,7 +8,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::azure::talk::{ask_with, desk, desk_of, id, openai, said};
-use crate::azure::{Desk, at, hosted, sessions_of};
+use crate::azure::{Desk, at, hosted, session_at, sessions_of};
 use crate::harness::{House, Reply};
 
 const CROWD: usize = 50;
@@ -139,4 +139,26 @@ async fn versions_made_at_once_are_numbered_without_a_gap() {
     assert_eq!(numbers, (1..=30).collect());
     let same = join_all((0..30).map(|_| desk.version("same", hosted("example/one:1")))).await;
     assert!(same.iter().all(|version| version == "1"), "{same:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_is_written_while_its_session_is_deleted_is_there_for_nobody() {
+    let desk = desk().await;
+    join_all((0..CROWD).map(|n| {
+        let desk = &desk;
+        let name = format!("some-session-{n}");
+        async move {
+            desk.alice.post(&sessions_of("clerk"), json!({"agent_session_id": name})).await.expect(201);
+            let session = session_at("clerk", &name);
+            let path = session_at("clerk", &format!("{name}/files/content?path=deep/letter"));
+            let write = Reply::of(desk.alice.request(Method::PUT, &path).body("x".repeat(100_000)));
+            let (written, deleted) = tokio::join!(write, desk.alice.delete(&session));
+            deleted.expect(204);
+            assert!(matches!(written.status.as_u16(), 201 | 404), "{written:?}");
+            desk.alice.get(&path).await.expect(404);
+        }
+    }))
+    .await;
+    desk.house.app().sweep().await.unwrap();
+    assert_eq!(desk.house.app().ports().blobs.homes(None, 100).await.unwrap().len(), 0);
 }

@@ -8,7 +8,7 @@ use sederunt_core::tokens::NewKey;
 use serde_json::{Value, json};
 
 use super::{Hall, SECRET, SESSION, fault_of};
-use crate::azure::talk::{openai, project};
+use crate::azure::talk::{ask_with, openai, plan, project};
 use crate::azure::{at, prompt, session_at, sessions_of};
 use crate::harness::{Persona, Reply};
 
@@ -266,4 +266,35 @@ async fn no_key_speaks_for_an_end_user() {
     hall.desk.house.app().tokens().first_key(&TenantId::from("default"), new).await.unwrap_err();
     let asked = json!({"user": "alice/eve", "name": "n"});
     hall.desk.alice.post("/control/v1/keys", asked).await.expect(400);
+}
+
+#[tokio::test]
+async fn under_the_strict_switch_who_names_no_end_user_sees_none_of_theirs() {
+    let hall = Hall::of(plan().set("azure.strict_users", "true")).await;
+    let eve = [("x-ms-user-identity", "eve")];
+    let body = json!({"input": SECRET, "agent_session_id": "eves-session"});
+    let eves = ask_with(&hall.desk.alice, &eve, &body).await.json(200);
+    let response = eves["id"].as_str().unwrap();
+    let path = |rest: &str| openai("clerk", &format!("/responses/{response}{rest}"));
+    let ask =
+        |member: &str, value: &str| post(openai("clerk", "/responses"), json!({"input": "x", member: value}), 403);
+    let probes = vec![
+        probe(Method::GET, path(""), 403),
+        probe(Method::GET, path("/input_items"), 403),
+        probe(Method::DELETE, path(""), 403),
+        ask("previous_response_id", response),
+        ask("agent_session_id", "eves-session"),
+        probe(Method::GET, openai("clerk", &format!("/responses?after={response}")), 400),
+        probe(Method::GET, session_at("clerk", "eves-session"), 404),
+        probe(Method::POST, session_at("clerk", "eves-session:stop"), 404),
+        probe(Method::DELETE, session_at("clerk", "eves-session"), 204),
+    ];
+    hall.probe(&hall.desk.alice, &[], probes).await;
+    for path in [sessions_of("clerk"), project("/responses"), project("/conversations")] {
+        let page = hall.desk.alice.get(&path).await;
+        page.expect(200);
+        assert!(!page.body.contains(response) && !page.body.contains("eves-session"), "{page:?}");
+    }
+    let own = hall.desk.alice.request(Method::GET, &session_at("clerk", "eves-session"));
+    Reply::of(own.header(eve[0].0, eve[0].1)).await.expect(200);
 }
