@@ -1,8 +1,10 @@
 //! [`App`]: the ports and the settings, built in one place and cheap to clone.
 
 mod agents;
+mod artifacts;
 mod conversations;
 mod files;
+mod forks;
 mod instructions;
 mod record;
 mod revisions;
@@ -17,8 +19,10 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
 
 pub use agents::{Agents, NewAgent, NewVersion, Save};
+pub use artifacts::{Artifacts, NewArtifact};
 pub use conversations::Conversations;
 pub use files::{FileAt, Files};
+pub use forks::{Excerpt, ExcerptPart};
 pub use instructions::Instructions;
 pub use record::Record;
 pub use sessions::{Counted, RequestOnce, Seat, Sessions, Which};
@@ -204,6 +208,11 @@ impl App {
     /// Turns.
     pub fn turns(&self) -> Turns<'_> {
         Turns(self)
+    }
+
+    /// Files that users brought to sessions.
+    pub fn artifacts(&self) -> Artifacts<'_> {
+        Artifacts(self)
     }
 
     /// Files of sessions.

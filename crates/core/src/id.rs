@@ -61,6 +61,10 @@ uuid_id!(
     ItemId
 );
 uuid_id!(
+    /// A file that a user brought.
+    ArtifactId
+);
+uuid_id!(
     /// A conversation: a named, movable head of a line.
     ConversationId
 );

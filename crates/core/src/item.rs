@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::agent::{Opaque, ParameterValue};
+use crate::artifact::Artifact;
 use crate::clock::Time;
 use crate::id::{ItemId, SessionId, TenantId, TurnId};
 
@@ -104,16 +105,12 @@ pub enum ItemBody {
         #[serde(default)]
         items: u32,
     },
-    /// A file kept beside the record.
-    Artifact {
-        /// Where the bytes are.
-        blob: String,
-        /// What people call it.
-        name: String,
-        /// Its media type.
-        media_type: String,
-        /// Its size in bytes.
-        size: u64,
+    /// Files that the user brought.
+    Artifacts {
+        /// The files.
+        files: Vec<Artifact>,
+        /// What the model is told of them.
+        message: String,
     },
     /// What the core has no word for: stored, numbered and returned as it came.
     Opaque {

@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod app;
+pub mod artifact;
 pub mod blob;
 pub mod caller;
 pub mod clock;

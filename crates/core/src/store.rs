@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::agent::{Agent, AgentVersion, VersionRef};
+use crate::artifact::ArtifactStore;
 use crate::clock::Time;
 use crate::conversation::{Conversation, ConversationFilter, ItemPlace};
 use crate::error::Result;
@@ -30,12 +31,26 @@ use crate::turn::{Ending, Lane, Parent, Turn, TurnFilter, Usage};
 
 /// Everything a store does.
 pub trait Store:
-    AgentStore + SessionStore + TurnStore + ConversationStore + InstructionStore + IdentityStore + SystemStore
+    AgentStore
+    + SessionStore
+    + TurnStore
+    + ConversationStore
+    + ArtifactStore
+    + InstructionStore
+    + IdentityStore
+    + SystemStore
 {
 }
 
 impl<T> Store for T where
-    T: AgentStore + SessionStore + TurnStore + ConversationStore + InstructionStore + IdentityStore + SystemStore
+    T: AgentStore
+        + SessionStore
+        + TurnStore
+        + ConversationStore
+        + ArtifactStore
+        + InstructionStore
+        + IdentityStore
+        + SystemStore
 {
 }
 
@@ -142,6 +157,10 @@ pub trait SessionStore: Send + Sync {
     /// request's key came with another body, `NotFound(Agent)` if the agent was deleted, `Conflict(Disabled)` if it is
     /// disabled. The id remembered for a request is the session's.
     async fn insert_session(&self, session: &Session, request: Option<&RequestKey>) -> Result<Keyed<()>>;
+
+    /// Adds a session that begins with a record: turns that have ended and are kept, one after the other on one line, numbered
+    /// from 1 as their items are; errors as for [`SessionStore::insert_session`]. The session's counts are the record's.
+    async fn insert_record(&self, session: &Session, record: &[TurnRecord]) -> Result<()>;
 
     /// The session, expired or not.
     async fn session(&self, tenant: &TenantId, session: SessionId) -> Result<Option<Session>>;

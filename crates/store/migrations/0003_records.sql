@@ -46,3 +46,17 @@ create table instructions (
 );
 create unique index instructions_by_name on instructions (tenant, name) where latest = 1;
 create index instructions_latest on instructions (tenant, id) where latest = 1;
+
+-- Files that users brought to turns: what is known of them. Their bytes lie beside the database.
+create table artifacts (
+    tenant text not null,
+    session text not null,
+    id text not null,
+    turn text not null,
+    created bigint not null,
+    expires bigint,
+    body text not null,
+    primary key (tenant, session, id)
+);
+create index artifacts_by_created on artifacts (tenant, session, created, id);
+create index artifacts_by_expiry on artifacts (expires) where expires is not null;

@@ -12,7 +12,7 @@ use crate::requests::remember;
 use crate::rows::{self, Columns, item_json, json, word};
 use crate::sessions::{insertion, living, prolonged, stopped};
 use crate::turns::held;
-use crate::{SqlStore, TRIES, finish};
+use crate::{SqlStore, TRIES, artifacts, finish};
 
 const AGENT: &str = "select 1 from agents where tenant = $1 and id = $2 and enabled = 1 and deleted is null";
 pub(crate) const ENTER: &str = concat!(
@@ -223,6 +223,7 @@ pub(crate) fn steps(accept: &Accept) -> Result<Vec<Step>> {
     steps.push(Step::guarded(Guard::Row, sql, insert));
     for item in &accept.input {
         steps.push(insert_item(item)?);
+        steps.extend(artifacts::insertion(item)?);
     }
     if let Some(waited) = accept.waited {
         let taken = params![tenant, fence.lane.0.as_str(), waited.to_string()];

@@ -167,7 +167,9 @@ impl Blobs for Folder {
                 Ok(folder) => folder,
                 Err(error) => return Err(shared.no_folder(error, &home, &path)),
             };
-            tree::list(&folder, &slice).map_err(broken)
+            // What is hidden lies in the home itself.
+            let hides = |name: &str| path.is_home() && BlobPath::is_hidden(name);
+            tree::list(&folder, &slice, hides).map_err(broken)
         };
         self.blocking(list).await
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 mod accept;
 mod agents;
+mod artifacts;
 mod blobs;
 mod conversation_items;
 mod conversations;
@@ -21,6 +22,7 @@ mod migrations;
 #[cfg(test)]
 mod plans;
 mod reaping;
+mod records;
 mod requests;
 mod rows;
 mod session_items;

@@ -8,8 +8,8 @@ use sederunt_core::session::{Owner, SessionFilter, SessionQuery};
 
 use crate::session_keys::Listed;
 use crate::{
-    accept, agents, conversation_items, conversations, delete, expiry, finish, identity, instructions, lanes,
-    migrations, reaping, session_items, session_lists, sessions, system, turn_lists, turns, versions, walk,
+    accept, agents, artifacts, conversation_items, conversations, delete, expiry, finish, identity, instructions,
+    lanes, migrations, reaping, session_items, session_lists, sessions, system, turn_lists, turns, versions, walk,
 };
 
 /// The plan of a statement, as SQLite tells it.
@@ -61,6 +61,7 @@ fn every_list_reads_its_index_in_order() {
         ("turns_by_conversation", reaping::TURNS_OF_CONVERSATION),
         ("turns_deleted", reaping::DELETED_TURNS),
         ("gone_by_time", system::OLD_PLACES),
+        ("artifacts_by_expiry", artifacts::EXPIRED),
         ("moved_by_time", system::LEFT),
         ("request_keys_by_time", system::OLD_REQUESTS),
         ("credentials_by_expiry", system::OLD_CREDENTIALS),
@@ -68,6 +69,7 @@ fn every_list_reads_its_index_in_order() {
     ];
     let slices = [
         ("agents_by_created", agents::BY_CREATED),
+        ("artifacts_by_created", artifacts::BY_CREATED),
         ("sqlite_autoindex_agent_versions_1", versions::LIST),
         ("sessions_by_created", session_lists::BY_CREATED),
         ("sessions_by_agent", session_lists::BY_AGENT),
@@ -123,6 +125,10 @@ fn every_other_statement_finds_its_rows_by_a_key() {
         accept::INSERT_AFTER,
         agents::HIDE,
         agents::UPDATE,
+        artifacts::BY_ID,
+        artifacts::COUNT,
+        artifacts::KNOWN,
+        artifacts::REMOVE,
         conversation_items::ITEM,
         conversation_items::ITEMS,
         conversations::BY_KEY,

@@ -4,7 +4,7 @@
 use sederunt_core::Result;
 use sederunt_core::clock::Time;
 
-use crate::SqlStore;
+use crate::{SqlStore, artifacts};
 use crate::driver::{Params, Row, Step, params};
 use crate::rows::Columns;
 use crate::turns::{held_by_conversation, held_by_session};
@@ -99,7 +99,7 @@ impl SqlStore {
 
     /// Removes turns of hidden sessions, and the sessions that have none left; how many of both.
     pub(crate) async fn remove_sessions(&self, limit: u32) -> Result<u64> {
-        let hidden = Hidden { found: SESSIONS, turns: TURNS_OF_SESSION, remove: &[REMOVE_METADATA, REMOVE_SESSION] };
+        let hidden = Hidden { found: SESSIONS, turns: TURNS_OF_SESSION, remove: &[REMOVE_METADATA, artifacts::REMOVE, REMOVE_SESSION] };
         self.remove_hidden(hidden, limit).await
     }
 

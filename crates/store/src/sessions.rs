@@ -6,7 +6,7 @@ use sederunt_core::error::{Conflict, Kind};
 use sederunt_core::id::{AgentId, Key, SessionId, TenantId};
 use sederunt_core::page::{Created, Page, Slice, Sliced, Walk};
 use sederunt_core::session::{Session, SessionFilter, SessionPatch, SessionQuery};
-use sederunt_core::store::{Keyed, RequestKey, SessionStore};
+use sederunt_core::store::{Keyed, RequestKey, SessionStore, TurnRecord};
 use sederunt_core::{Error, Result};
 
 use crate::delete;
@@ -171,6 +171,10 @@ impl SessionStore for SqlStore {
             }
         }
         Err(unsettled())
+    }
+
+    async fn insert_record(&self, session: &Session, record: &[TurnRecord]) -> Result<()> {
+        self.add_record(session, record).await
     }
 
     async fn session(&self, tenant: &TenantId, session: SessionId) -> Result<Option<Session>> {

@@ -10,6 +10,7 @@ use sederunt_core::clock::Time;
 use sederunt_core::store::{Swept, SystemStore};
 
 use crate::SqlStore;
+use crate::artifacts::EXPIRED;
 use crate::driver::{Step, params};
 use crate::reaping::DELETED_TURNS;
 use crate::rows::{Columns, nanos};
@@ -49,6 +50,7 @@ impl SystemStore for SqlStore {
             old(OLD_REQUESTS, DAY),
             old(OLD_CREDENTIALS, DAY),
             old(FORSAKEN_INPUT, FORSAKEN),
+            Step::any(EXPIRED, params![now.nanos(), limit]),
             past(OLD_PLACES),
             past(DELETED_TURNS),
         ];

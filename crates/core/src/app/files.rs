@@ -110,13 +110,15 @@ impl Files<'_> {
         }
     }
 
-    fn room(&self, file: u64) -> Room {
+    /// What the session may hold, where one file has at most this many bytes.
+    pub(super) fn room(&self, file: u64) -> Room {
         let settings = self.0.engine().settings();
         Room { file, home: settings.session_files_size, entries: settings.session_files }
     }
 }
 
-fn home(session: &Session) -> Home {
+/// The session's home.
+pub(super) fn home(session: &Session) -> Home {
     Home { tenant: session.tenant.clone(), session: session.id }
 }
 

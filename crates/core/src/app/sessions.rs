@@ -6,6 +6,7 @@ use crate::caller::{Action, Caller};
 use crate::condition::Condition;
 use crate::error::{Conflict, Error, Kind, Result};
 use crate::id::{AgentId, Key, SessionId};
+use crate::journal::Stream;
 use crate::page::{Created, Page, Slice, Sliced, Walk};
 use crate::session::{NewSession, Owner, Session, SessionFilter, SessionPatch, SessionQuery, check_metadata};
 use crate::store::{Keyed, RequestKey, TurnRecord};
@@ -104,6 +105,20 @@ impl Sessions<'_> {
             Keyed::Applied(()) => Ok(session),
             Keyed::Replayed(id) => self.find(caller, agent.id, id.parse()?).await,
         }
+    }
+
+    /// Makes a session under an id that was drawn beforehand, for what is made with it in mind.
+    pub async fn create_as(
+        &self,
+        caller: &Caller,
+        agent: &Agent,
+        version: &AgentVersion,
+        id: SessionId,
+        new: NewSession,
+    ) -> Result<Session> {
+        let new = NewSession { key: Some(new.key.unwrap_or_else(|| id.into())), ..new };
+        let session = Session { id, ..self.opening(caller, agent, version, new)? };
+        self.0.store().insert_session(&session, None).await.map(|_| session)
     }
 
     /// A session as it will be once it is stored: by [`Sessions::create`], or with the first turn in it.
@@ -290,7 +305,12 @@ impl Sessions<'_> {
                 Err(Error::Conflict { kind: Conflict::Busy, .. }) => {
                     self.0.engine().interrupt(|turn| turn.session == Some(session)).await;
                 }
-                done => return done,
+                rested => {
+                    if rested.is_ok() {
+                        self.0.journal().say(session, Stream::Status, "the session was put to rest");
+                    }
+                    return rested;
+                }
             }
         }
         Err(Error::conflict(Conflict::Busy, session))

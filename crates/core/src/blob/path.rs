@@ -4,6 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, Reason, Result};
+use crate::id::ArtifactId;
+
+/// The folder of a home that only [`BlobPath::artifact`] leads into.
+const ARTIFACTS: &str = ".artifacts";
 
 /// A path in a session's home: the names of the folders that lead to it, then its own. The home itself has no name.
 ///
@@ -25,6 +29,22 @@ impl BlobPath {
         Self::default()
     }
 
+    /// The folder of the files that users brought to turns.
+    pub fn artifacts() -> Self {
+        Self(vec![ARTIFACTS.to_owned()])
+    }
+
+    /// A file that a user brought to a turn.
+    pub fn artifact(id: ArtifactId) -> Self {
+        Self(vec![ARTIFACTS.to_owned(), id.to_string()])
+    }
+
+    /// Whether a name in a home is out of sight: no list shows it, and no text that is read as a path leads there.
+    pub fn is_hidden(name: &str) -> bool {
+        // Large and small letters are the same to some file systems.
+        name.eq_ignore_ascii_case(ARTIFACTS)
+    }
+
     /// Whether it is the home.
     pub fn is_home(&self) -> bool {
         self.0.is_empty()
@@ -44,7 +64,7 @@ impl BlobPath {
 impl FromStr for BlobPath {
     type Err = Error;
 
-    /// `Invalid(path)` for what leads out of the home, has a NUL in it, or is too long. The empty text is the home.
+    /// `Invalid(path)` for what leads out of the home or to what is hidden in it, has a NUL in it, or is too long. The empty text is the home.
     fn from_str(text: &str) -> Result<Self> {
         if text.len() > Self::MAX {
             return Err(Error::invalid("path", Reason::TooLarge(Self::MAX as u64)));
@@ -66,6 +86,9 @@ impl FromStr for BlobPath {
             if names.len() > Self::DEPTH_MAX {
                 return Err(Error::malformed("path", format!("a path has at most {} names", Self::DEPTH_MAX)));
             }
+        }
+        if names.first().is_some_and(|name| Self::is_hidden(name)) {
+            return Err(Error::malformed("path", format!("'{ARTIFACTS}' is not a name that can be given")));
         }
         Ok(Self(names))
     }
@@ -113,6 +136,15 @@ mod tests {
         for text in ["..", "/..", "a/../..", "a/../../a", "../home", "a\0b", &long_name, &long_path, &deep] {
             assert_eq!(normal(text), None, "{text:?}");
         }
+    }
+
+    #[test]
+    fn no_text_leads_to_what_users_brought() {
+        for text in [".artifacts", "/.artifacts/x", "a/../.artifacts", "./.Artifacts/x"] {
+            assert_eq!(normal(text), None, "{text:?}");
+        }
+        assert_eq!(normal("a/.artifacts").as_deref(), Some("a/.artifacts"));
+        assert!(BlobPath::is_hidden(&BlobPath::artifacts().to_string()));
     }
 
     proptest! {

@@ -208,9 +208,7 @@ fn transcript(items: &[&ItemBody], tools: ToolSight) -> String {
             ItemBody::SystemMessage { text } => passages.push(format!("System: {text}")),
             ItemBody::AgentMessage { text } | ItemBody::Refusal { text } => passages.push(format!("Assistant: {text}")),
             ItemBody::Compaction { summary, .. } => passages.push(format!("Summary of what came before: {summary}")),
-            ItemBody::Artifact { name, media_type, size, .. } => {
-                passages.push(format!("User: [file {name}, {media_type}, {size} bytes]"));
-            }
+            ItemBody::Artifacts { message, .. } => passages.push(format!("User: [{message}]")),
             ItemBody::ToolCall(call) => {
                 tool_of.insert(&call.call, &call.tool);
                 if tools == ToolSight::All {

@@ -115,7 +115,7 @@ struct Messages<'a> {
 impl Messages<'_> {
     fn item(&mut self, item: &ItemBody) {
         match item {
-            ItemBody::UserMessage { text } => self.user(text),
+            ItemBody::UserMessage { text } | ItemBody::Artifacts { message: text, .. } => self.user(text),
             ItemBody::SystemMessage { text } => self.system(text),
             ItemBody::AgentMessage { text } | ItemBody::Refusal { text } => self.agent(text),
             ItemBody::ToolCall(call) => self.call(call),
@@ -126,7 +126,6 @@ impl Messages<'_> {
             | ItemBody::Compaction { .. }
             | ItemBody::Contexts { .. }
             | ItemBody::ParameterUpdate { .. }
-            | ItemBody::Artifact { .. }
             | ItemBody::Opaque { .. } => {}
         }
     }

@@ -106,7 +106,9 @@ fn items<'a>(story: impl Iterator<Item = &'a ItemBody> + Clone, names: &Names) -
     let mut told = Vec::new();
     for item in story {
         match item {
-            ItemBody::UserMessage { text } => told.push(message("user", text)),
+            ItemBody::UserMessage { text } | ItemBody::Artifacts { message: text, .. } => {
+                told.push(message("user", text));
+            }
             ItemBody::SystemMessage { text } => told.push(message("system", text)),
             ItemBody::AgentMessage { text } | ItemBody::Refusal { text } => told.push(message("assistant", text)),
             ItemBody::ToolCall(call) => {
@@ -129,7 +131,6 @@ fn items<'a>(story: impl Iterator<Item = &'a ItemBody> + Clone, names: &Names) -
             | ItemBody::Compaction { .. }
             | ItemBody::Contexts { .. }
             | ItemBody::ParameterUpdate { .. }
-            | ItemBody::Artifact { .. }
             | ItemBody::Opaque { .. } => {}
         }
     }

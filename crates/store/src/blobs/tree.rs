@@ -93,8 +93,12 @@ fn size(stat: &Stat) -> u64 {
     u64::try_from(stat.st_size).unwrap_or_default()
 }
 
-/// The piece of the list of a folder; holds no more names in memory than it returns, but one.
-pub(super) fn list(folder: &OwnedFd, slice: &Slice<String>) -> Result<Sliced<Entry>, Errno> {
+/// The piece of the list of a folder, but for names that are hidden; holds no more names in memory than it returns, but one.
+pub(super) fn list(
+    folder: &OwnedFd,
+    slice: &Slice<String>,
+    hides: impl Fn(&str) -> bool,
+) -> Result<Sliced<Entry>, Errno> {
     let newest_first = slice.order == Order::NewestFirst;
     let (above, below) = if newest_first { (&slice.before, &slice.after) } else { (&slice.after, &slice.before) };
     let backwards = slice.before.is_some() && slice.after.is_none();
@@ -105,7 +109,7 @@ pub(super) fn list(folder: &OwnedFd, slice: &Slice<String>) -> Result<Sliced<Ent
         let (name, kind) = name?;
         let inside =
             above.as_ref().is_none_or(|above| name > *above) && below.as_ref().is_none_or(|below| name < *below);
-        if !inside || !is_shown(folder, &name, kind)? {
+        if !inside || hides(&name) || !is_shown(folder, &name, kind)? {
             continue;
         }
         found.insert(name);

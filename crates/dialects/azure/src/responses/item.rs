@@ -27,7 +27,7 @@ pub(crate) fn kind(body: &ItemBody) -> Option<&str> {
         | ItemBody::Contexts { .. }
         | ItemBody::ParameterUpdate { .. }
         | ItemBody::Compaction { .. }
-        | ItemBody::Artifact { .. } => None,
+        | ItemBody::Artifacts { .. } => None,
     }
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn item(names: &Names, position: u32, body: &ItemBody, extra: &Opaque
         ItemBody::Contexts { .. }
         | ItemBody::ParameterUpdate { .. }
         | ItemBody::Compaction { .. }
-        | ItemBody::Artifact { .. } => return None,
+        | ItemBody::Artifacts { .. } => return None,
     })
 }
 
