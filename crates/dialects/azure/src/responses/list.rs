@@ -3,7 +3,8 @@
 
 use sederunt_core::agent::Agent;
 use sederunt_core::id::TurnId;
-use sederunt_core::page::Created;
+use sederunt_core::page::{Created, Slice, Sliced};
+use sederunt_core::store::TurnRecord;
 use sederunt_core::turn::{TurnFilter, TurnState};
 
 use super::{dressed, is_recorded};
@@ -33,8 +34,7 @@ pub(crate) async fn list(asked: Asked) -> Answer {
     };
     let after = place(&asked, "after", paging.after.as_deref()).await?;
     let before = place(&asked, "before", paging.before.as_deref()).await?;
-    let mut sliced = asked.app().turns().by_created(&asked.caller, filter, &paging.slice(after, before)).await?;
-    sliced.items.retain(|record| is_recorded(&record.turn));
+    let sliced = walk(&asked, filter, paging.slice(after, before)).await?;
     let mut responses = Vec::with_capacity(sliced.items.len());
     for record in &sliced.items {
         let view = dressed(&asked, &record.turn).await?;
@@ -47,6 +47,26 @@ pub(crate) async fn list(asked: Asked) -> Answer {
     let mut page = page("data", responses, sliced.more);
     page.insert("object".into(), "list".into());
     Ok(answer::json(&page.into()))
+}
+
+/// The turns of a slice that are recorded. Where those in a whole piece of the list are not, since they run, the next is
+/// looked at: a page that has nothing in it ends a client's walk.
+async fn walk(
+    asked: &Asked,
+    filter: TurnFilter,
+    mut slice: Slice<Created<TurnId>>,
+) -> Result<Sliced<TurnRecord>, Failure> {
+    let backwards = slice.after.is_none() && slice.before.is_some();
+    loop {
+        let mut sliced = asked.app().turns().by_created(&asked.caller, filter.clone(), &slice).await?;
+        let far = if backwards { sliced.items.first() } else { sliced.items.last() };
+        let far = far.map(|record| (record.turn.created, record.turn.id));
+        sliced.items.retain(|record| is_recorded(&record.turn));
+        if !sliced.items.is_empty() || !sliced.more || far.is_none() {
+            return Ok(sliced);
+        }
+        if backwards { slice.before = far } else { slice.after = far }
+    }
 }
 
 /// The agent that a list is limited to, and the version of it: the path's, else that of `agent_id` (`name:version`) or

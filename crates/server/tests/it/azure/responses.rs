@@ -307,6 +307,15 @@ async fn what_is_not_to_be_stored_is_never_found() {
 }
 
 #[tokio::test]
+async fn what_is_not_to_be_stored_ends_no_walk_while_it_runs() {
+    let desk = desk().await;
+    let first = desk.ask(json!({"input": "three words"})).await.json(200);
+    let _running = desk.stream(json!({"input": "hang", "store": false, "stream": true})).await;
+    let page = desk.look("/responses?limit=1").await.json(200);
+    assert_eq!((&page["last_id"], &page["has_more"]), (&first["id"], &json!(false)));
+}
+
+#[tokio::test]
 async fn identifiers_that_are_none_are_told_from_those_of_nothing() {
     let desk = desk().await;
     let malformed = desk.look("/responses/nonsense").await;
