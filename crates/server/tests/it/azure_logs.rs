@@ -91,6 +91,14 @@ async fn it_ends_when_the_session_is_deleted() {
 }
 
 #[tokio::test]
+async fn that_the_session_was_stopped_is_a_line_of_the_system() {
+    let bench = Bench::new().await;
+    bench.desk.alice.post(&session_at("clerk", &format!("{}:stop", bench.session)), json!({})).await.expect(204);
+    assert_eq!(bench.messages("follow=false&kind=system").await, ["the session was put to rest"]);
+    assert!(bench.messages("follow=false&kind=console").await.is_empty());
+}
+
+#[tokio::test]
 async fn it_ends_when_the_agent_is_deleted() {
     let bench = Bench::new().await;
     let stream = soon(bench.desk.alice.request(Method::GET, &bench.path()).send()).await.unwrap();
