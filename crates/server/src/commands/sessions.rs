@@ -50,8 +50,9 @@ enum Command {
     },
 }
 
-const LISTED: [Column; 7] = [
+const LISTED: [Column; 8] = [
     ("ID", "/id"),
+    ("KEY", "/name"),
     ("AGENT", "/agent_key"),
     ("USER", "/user"),
     ("STATUS", "/status"),
@@ -89,6 +90,7 @@ pub async fn run(args: Args, json: bool) -> Result<(), Fault> {
             let what = "sessions cannot be listed";
             let (sessions, more) = client.list(what, &["sessions"], "sessions", query, limit).await?;
             print(json, &json!({"sessions": sessions, "more": more}), || {
+                let sessions: Vec<Value> = sessions.iter().map(named).collect();
                 let rest = if more { "\n… and more: raise --limit" } else { "" };
                 format!("{}{rest}", table(&LISTED, &sessions))
             });
@@ -104,6 +106,15 @@ pub async fn run(args: Args, json: bool) -> Result<(), Fault> {
             Ok(())
         }
     }
+}
+
+/// A session for people: its key only where somebody chose one.
+fn named(session: &Value) -> Value {
+    let mut session = session.clone();
+    if session["key"] != session["id"] {
+        session["name"] = session["key"].clone();
+    }
+    session
 }
 
 async fn show(client: &Client, session: &str, parts: bool, json: bool) -> Result<(), Fault> {
