@@ -49,6 +49,9 @@ fn condition(text: &str) -> Result<Condition, String> {
     Err(format!("expected {} at character {}", wrong.what, before.chars().count() + 1))
 }
 
+/// What is expected where nobody has said what.
+const UNSAID: &str = "something else";
+
 /// What should have stood where so much was left.
 #[derive(Debug)]
 struct Expected {
@@ -60,7 +63,7 @@ impl<'a> ParserError<&'a str> for Expected {
     type Inner = Self;
 
     fn from_input(input: &&'a str) -> Self {
-        Self { left: input.len(), what: "something else" }
+        Self { left: input.len(), what: UNSAID }
     }
 
     fn into_inner(self) -> Result<Self, Self> {
@@ -69,12 +72,11 @@ impl<'a> ParserError<&'a str> for Expected {
 }
 
 impl<'a> AddContext<&'a str, &'static str> for Expected {
-    fn add_context(
-        self,
-        input: &&'a str,
-        start: &<&'a str as Stream>::Checkpoint,
-        what: &'static str,
-    ) -> Self {
+    fn add_context(self, input: &&'a str, start: &<&'a str as Stream>::Checkpoint, what: &'static str) -> Self {
+        // The innermost says it best.
+        if self.what != UNSAID {
+            return self;
+        }
         let mut begun = *input;
         begun.reset(start);
         Self { left: begun.len(), what }
@@ -300,7 +302,8 @@ mod tests {
         ] {
             assert!(meets(text, data.clone()), "{text}");
         }
-        for text in ["n = 'gold'", "tier = null", "not tier = NULL", "not absent = 1", "absent <> 1", "n = 5 and absent = 1"]
+        for text in
+            ["n = 'gold'", "tier = null", "not tier = NULL", "not absent = 1", "absent <> 1", "n = 5 and absent = 1"]
         {
             assert!(!meets(text, data.clone()), "{text}");
         }
@@ -358,9 +361,8 @@ mod tests {
             Scalar::Flag(flag) => flag.to_string(),
         };
         let field = |field: &Field| format!("\"{}\"", field.0.join(".").replace('"', "\"\""));
-        let joined = |each: &[Condition], word: &str| {
-            format!("({})", each.iter().map(written).collect::<Vec<_>>().join(word))
-        };
+        let joined =
+            |each: &[Condition], word: &str| format!("({})", each.iter().map(written).collect::<Vec<_>>().join(word));
         match condition {
             Condition::And(each) => joined(each, " AND "),
             Condition::Or(each) => joined(each, " OR "),
@@ -399,8 +401,11 @@ mod tests {
         };
         let operator = proptest::sample::select(vec![Equal, NotEqual, Less, LessOrEqual, Greater, GreaterOrEqual]);
         let leaf = prop_oneof![
-            (field(), operator, value())
-                .prop_map(|(field, operator, value)| Condition::Compare { field, operator, value }),
+            (field(), operator, value()).prop_map(|(field, operator, value)| Condition::Compare {
+                field,
+                operator,
+                value
+            }),
             (field(), any::<String>()).prop_map(|(field, pattern)| Condition::Like { field, pattern }),
             (field(), proptest::collection::vec(value(), 1..4))
                 .prop_map(|(field, values)| Condition::In { field, values }),

@@ -1,9 +1,48 @@
 //! Events: what a session holds, and the inputs that make more of it.
+//!
+//! Each item of the core's record is one event, whichever API it came by. An event's id is made of its turn and its position
+//! there, so that a stream can name an event before it is stored.
+
+mod begin;
+mod create;
+mod event;
+mod expansion;
+mod follow;
+mod frames;
+mod hide;
+mod id;
+mod input;
+mod list;
+mod one;
+mod outstanding;
+mod tell;
+mod usage;
 
 use axum::Router;
+use axum::routing::{get, post};
+use sederunt_core::caller::Action;
 
-use crate::Dialect;
+#[expect(unused_imports, reason = "what the other resources of a session name events and tell inputs by")]
+pub(crate) use {
+    begin::{answer, compaction_by},
+    id::{event_id, parse},
+    input::{Message, behavior, messages, since},
+    usage::usage,
+};
+
+use crate::operation::agent_operation;
+use crate::{Dialect, session};
 
 pub(crate) fn routes() -> Router<Dialect> {
+    // Roles that may talk but not list sessions may not read events either.
+    let events =
+        get(agent_operation(Action::ListSessions, list::list)).post(agent_operation(Action::Talk, create::create));
+    let event = get(agent_operation(Action::ListSessions, one::get))
+        .delete(agent_operation(Action::ManageSessions, one::delete));
     Router::new()
+        .route(session!("/events"), events)
+        .route(session!("/events/{event_id}"), event)
+        .route(session!("/events/{event_id}/hide"), post(agent_operation(Action::ManageSessions, hide::hide)))
+        .route(session!("/events/{event_id}/unhide"), post(agent_operation(Action::ManageSessions, hide::unhide)))
+        .route(session!("/outstanding_client_tool_calls"), get(agent_operation(Action::Talk, outstanding::list)))
 }

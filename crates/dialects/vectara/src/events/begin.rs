@@ -1,0 +1,257 @@
+//! An input begins a turn, and what it comes to is the answer: whole, or as it comes.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use http::StatusCode;
+use sederunt_core::App;
+use sederunt_core::agent::{Agent, AnswerFormat, WhenBusy};
+use sederunt_core::caller::Caller;
+use sederunt_core::engine::Started;
+use sederunt_core::error::{Conflict, Error, ModelFault};
+use sederunt_core::id::TurnId;
+use sederunt_core::item::{Item, NewItem};
+use sederunt_core::session::Session;
+use sederunt_core::store::TurnRecord;
+use sederunt_core::turn::{CancelOutcome, Compaction, Ending, NewTurn, OnFailure, ToolSight, TurnKind, TurnState};
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+
+use super::event::{Kept, Tools, of_item, unstored};
+use super::input::{Behavior, Message};
+use super::{follow, frames, tell};
+use crate::agents::Shape;
+use crate::answer as answers;
+use crate::asked::Asked;
+use crate::failure::Failure;
+use crate::operation::Answer;
+use crate::sessions::compaction;
+
+/// A compaction by these settings of a session.
+pub(crate) fn compaction_by(settings: &Map<String, Value>) -> Compaction {
+    let number = |name: &str, default: u32| {
+        let given = settings.get(name).and_then(Value::as_u64);
+        given.and_then(|number| u32::try_from(number).ok()).unwrap_or(default)
+    };
+    Compaction {
+        up_to: None,
+        keep: number("keep_recent_inputs", 1),
+        threshold: u8::try_from(number("threshold_percent", 80)).unwrap_or(u8::MAX),
+        instruction: settings.get("compaction_message").and_then(Value::as_str).map(str::to_owned),
+        tools: match settings.get("tool_event_policy").and_then(Value::as_str) {
+            Some("exclude") => ToolSight::Nothing,
+            Some("include_all") => ToolSight::All,
+            Some(_) | None => ToolSight::Results,
+        },
+    }
+}
+
+/// Where events are made, and for whom they are told.
+#[derive(Clone)]
+pub(super) struct Scene {
+    pub app: App,
+    pub caller: Arc<Caller>,
+    pub agent: Agent,
+    pub session: Session,
+    pub shape: Arc<Shape>,
+    /// The form of the agent's answers, if they have one.
+    pub schema: Option<String>,
+    /// Whether the caller runs tools for the agent.
+    pub has_tools: bool,
+    /// How many tokens the agent's model takes at most, if anybody knows.
+    pub window: Option<u64>,
+    /// When the caller stops waiting.
+    pub deadline: Option<Instant>,
+}
+
+impl Scene {
+    /// The session of a request.
+    pub async fn of(asked: &mut Asked, agent: Agent, session: Session) -> Result<Self, Failure> {
+        let app = asked.app().clone();
+        let version = app.agents().current(&agent).await?;
+        let schema = match &version.definition.options.format {
+            Some(AnswerFormat::JsonSchema { name, .. }) => Some(name.clone()),
+            Some(AnswerFormat::JsonObject | AnswerFormat::Text) | None => None,
+        };
+        let window = app.turns().context_window(&asked.caller, &agent).await?;
+        Ok(Self {
+            caller: asked.caller.clone(),
+            shape: Arc::new(Shape::of(agent.key.as_str(), &version.definition)),
+            schema,
+            has_tools: !version.definition.tools.is_empty(),
+            window,
+            deadline: asked.timeout()?.map(|time| Instant::now() + time),
+            app,
+            agent,
+            session,
+        })
+    }
+
+    /// Refuses input that a disabled session, or a session of a disabled agent, is given.
+    pub fn takes_input(&self) -> Result<(), Failure> {
+        if !self.agent.enabled {
+            return Err(Failure::new(400, "agent_disabled", "The agent is disabled."));
+        }
+        if !self.session.enabled {
+            return Err(Failure::new(400, "session_disabled", "The session is disabled."));
+        }
+        Ok(())
+    }
+
+    /// The turn of an input. One that fails leaves nothing where the answer is whole, since clients repeat the request; a
+    /// stream is never repeated, and what it told stays.
+    pub fn turn(&self, items: Vec<NewItem>, kind: TurnKind, stream: bool) -> NewTurn {
+        NewTurn {
+            id: Some(TurnId(self.app.ports().ids.uuid(self.app.now()))),
+            input: items,
+            kind,
+            caller_runs_tools: true,
+            on_failure: if stream { OnFailure::Keep } else { OnFailure::Discard },
+            compaction: self.compaction().filter(|_| self.compacts()),
+            extra: Kept { schema: self.schema.clone() }.extra(),
+            ..NewTurn::message("")
+        }
+    }
+
+    /// How the session is compacted: by the settings that the agent had when it was made.
+    pub fn compaction(&self) -> Option<Compaction> {
+        Some(compaction_by(&self.settings()))
+    }
+
+    /// Whether the session is compacted without being asked.
+    fn compacts(&self) -> bool {
+        self.settings().get("enabled") != Some(&Value::Bool(false))
+    }
+
+    fn settings(&self) -> Map<String, Value> {
+        compaction(&self.session, &self.shape)
+    }
+
+    /// The session's key, by which its events name it.
+    pub fn key(&self) -> &str {
+        self.session.key.as_str()
+    }
+
+    /// Begins a turn in a session that is at rest.
+    pub async fn begin(&self, new: NewTurn) -> Result<Started, Failure> {
+        Ok(self.app.turns().start(&self.caller, self.agent.id, self.session.id, new, None).await?)
+    }
+
+    /// Begins a turn when it can, also if the caller goes away meanwhile.
+    pub async fn begin_anyhow(&self, new: NewTurn) -> Result<Started, Failure> {
+        Ok(self.app.turns().start_anyhow(&self.caller, self.agent.id, self.session.id, new).await?)
+    }
+
+    /// What a turn came to, if it came to that in time. `own` is the turn that the request asked for: if the caller stops
+    /// waiting it is dropped, but not one that the input has only joined.
+    pub async fn outcome(&self, started: &Started, own: Option<TurnId>) -> Result<Arc<TurnRecord>, Failure> {
+        let turns = self.app.turns();
+        let outcome = turns.outcome(started);
+        let Some(deadline) = self.deadline else { return Ok(outcome.await?) };
+        if let Ok(outcome) = tokio::time::timeout_at(deadline, outcome).await {
+            return Ok(outcome?);
+        }
+        let turn = started.turn().id;
+        if own == Some(turn) && !self.cancelled(turn, CancelOutcome::Drop).await? {
+            return Ok(turns.outcome(started).await?);
+        }
+        Err(too_late())
+    }
+
+    /// Whether a turn could still be cancelled.
+    pub async fn cancelled(&self, turn: TurnId, outcome: CancelOutcome) -> Result<bool, Failure> {
+        match self.app.turns().cancel_one(&self.caller, turn, outcome).await {
+            Ok(_) => Ok(true),
+            Err(Error::Conflict { kind: Conflict::NotInProgress, .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The events that a turn has come to. One that failed is a failure.
+    pub fn events(&self, record: &TurnRecord) -> Result<Vec<Value>, Failure> {
+        let schema = Kept::of(&record.turn.extra).schema;
+        let tools = Tools::of(&record.items);
+        let event = |item: &Item| of_item(self.key(), item, schema.as_deref(), &tools);
+        let mut events: Vec<_> = record.items.iter().map(event).collect();
+        if let TurnState::Ended { ending } = &record.turn.state {
+            succeeded(ending)?;
+            if matches!(ending, Ending::Cancelled | Ending::Superseded) {
+                events.push(self.interrupted(record));
+            }
+        }
+        Ok(events)
+    }
+
+    /// The event of a turn's having been interrupted.
+    pub fn interrupted(&self, record: &TurnRecord) -> Value {
+        let at = record.turn.ended.unwrap_or(record.turn.created);
+        unstored(self.key(), record.turn.id, "session_interrupted", at, Value::Null)
+    }
+}
+
+/// The failure of a turn that failed.
+pub(super) fn succeeded(ending: &Ending) -> Result<(), Failure> {
+    match ending {
+        Ending::Failed { kind, message } => {
+            let fault = ModelFault { kind: *kind, message: message.clone(), detail: String::new() };
+            Err(Error::Model(fault).into())
+        }
+        Ending::Crashed => Err(Error::unavailable("the server stopped while the agent answered").into()),
+        Ending::Done
+        | Ending::NeedsOutputs
+        | Ending::Length
+        | Ending::Filtered
+        | Ending::Cancelled
+        | Ending::Superseded => Ok(()),
+    }
+}
+
+/// 408: the caller's own limit is over.
+fn too_late() -> Failure {
+    Failure::new(408, "request_timeout", "The agent has not finished within the time that the request gave it.")
+}
+
+/// Answers a message: with all that its turn comes to; with `since`, also with what came before.
+pub(crate) async fn answer(
+    asked: &mut Asked,
+    agent: Agent,
+    session: Session,
+    message: Message,
+    stream: bool,
+) -> Answer {
+    let scene = Scene::of(asked, agent, session).await?;
+    scene.takes_input()?;
+    let mut new = scene.turn(message.items, TurnKind::Message, stream);
+    let Some(since) = message.since else {
+        return answer_turn(asked, scene, new, stream).await;
+    };
+    follow::check(&scene, since).await?;
+    new.when_busy = Some(match message.behavior {
+        Behavior::Steer => WhenBusy::Steer,
+        Behavior::FollowUp => WhenBusy::Queue,
+    });
+    if stream {
+        return Ok(frames::respond(asked.settings().keep_alive, move |out| follow::follow(out, scene, new, since)));
+    }
+    let own = new.id;
+    let started = scene.begin_anyhow(new).await?;
+    let record = scene.outcome(&started, own).await?;
+    let last = scene.events(&record)?;
+    Ok(told(&scene, follow::since(&scene, since, &record, last).await?))
+}
+
+/// Answers a turn in a session that is at rest.
+pub(super) async fn answer_turn(asked: &Asked, scene: Scene, new: NewTurn, stream: bool) -> Answer {
+    let own = new.id;
+    let started = scene.begin(new).await?;
+    if stream {
+        return Ok(frames::respond(asked.settings().keep_alive, move |out| tell::whole(out, scene, started)));
+    }
+    let record = scene.outcome(&started, own).await?;
+    Ok(told(&scene, scene.events(&record)?))
+}
+
+/// 201 with these events.
+pub(super) fn told(scene: &Scene, events: Vec<Value>) -> Response {
+    answers::json_with(StatusCode::CREATED, &json!({"events": events, "session_key": scene.key()}))
+}

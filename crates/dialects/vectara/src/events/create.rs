@@ -1,0 +1,76 @@
+//! `POST …/events`: a message, an interrupt, a compaction, or outputs of tools; in JSON, or several parts for uploads.
+
+use sederunt_core::agent::Agent;
+use sederunt_core::error::{Conflict, Error};
+use sederunt_core::session::SessionStatus;
+use sederunt_core::turn::{Compaction, NewTurn, TurnKind};
+
+use super::begin::{Scene, answer, answer_turn, told};
+use super::expansion::end;
+use super::input::{Request, What, no_event};
+use super::outstanding::{pending, results, shape};
+use super::{frames, id, tell};
+use crate::artifacts::upload;
+use crate::asked::Asked;
+use crate::failure::Failure;
+use crate::fields::Fields;
+use crate::operation::Answer;
+
+/// Makes events.
+pub(super) async fn create(mut asked: Asked, agent: Agent) -> Answer {
+    let session = asked.session(&agent).await?;
+    if asked.is_multipart() {
+        return upload(asked, agent, session).await;
+    }
+    let body = asked.json().await?;
+    let shape = shape(asked.app(), &agent).await?;
+    let Request { stream, what } = Request::read(&Fields::body(&body), &shape)?;
+    match what {
+        What::Message(message) => answer(&mut asked, agent, session, message, stream).await,
+        What::Interrupt => {
+            let scene = Scene::of(&mut asked, agent, session).await?;
+            let stopped = scene.app.turns().interrupt(&scene.caller, &scene.session).await?;
+            let events: Vec<_> = stopped.iter().map(|record| scene.interrupted(record)).collect();
+            if !stream {
+                return Ok(told(&scene, events));
+            }
+            let frames: Vec<_> = events.into_iter().chain([end()]).collect();
+            Ok(frames::respond(asked.settings().keep_alive, move |out| async move {
+                // Whoever went away does not miss it.
+                let _ = out.tell(&frames).await;
+            }))
+        }
+        What::Compact { up_to, message } => {
+            let scene = Scene::of(&mut asked, agent, session).await?;
+            scene.takes_input()?;
+            if let Some((turn, position)) = up_to {
+                let found = scene.app.record().get(&scene.session, turn, position).await;
+                found.map_err(|_| no_event("compact_up_to_event_id", &id::event_id(turn, position)))?;
+            }
+            let settings = scene.compaction().unwrap_or_default();
+            let instruction = message.map(str::to_owned).or(settings.instruction);
+            let new = NewTurn {
+                id: scene.turn(Vec::new(), TurnKind::Compact, stream).id,
+                ..NewTurn::compact(Compaction { up_to, instruction, ..settings })
+            };
+            if stream {
+                return Ok(frames::respond(asked.settings().keep_alive, move |out| tell::anyhow(out, scene, new)));
+            }
+            let own = new.id;
+            let started = scene.begin_anyhow(new).await?;
+            let record = scene.outcome(&started, own).await?;
+            Ok(told(&scene, scene.events(&record)?))
+        }
+        What::Outputs(outputs) => {
+            let scene = Scene::of(&mut asked, agent, session).await?;
+            scene.takes_input()?;
+            if scene.session.running > 0 && scene.session.status(scene.app.now()) == SessionStatus::Active {
+                return Err(Failure::from(Error::conflict(Conflict::Busy, &scene.session.key)));
+            }
+            let waiting = pending(&scene.app, &scene.session, &scene.shape).await?;
+            let results = results(&outputs, &waiting, &scene.shape)?;
+            let new = scene.turn(results, TurnKind::Outputs, stream);
+            answer_turn(&asked, scene, new, stream).await
+        }
+    }
+}

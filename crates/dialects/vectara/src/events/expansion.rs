@@ -1,0 +1,402 @@
+//! From the parts of a turn to the frames of a stream. The same parts make the same frames; positions, and with them the ids
+//! of events, are those that the items will have once they are stored.
+
+use sederunt_core::agent::Opaque;
+use sederunt_core::clock::Time;
+use sederunt_core::error::FaultKind;
+use sederunt_core::id::TurnId;
+use sederunt_core::item::{Item, ItemBody, ToolCall};
+use sederunt_core::part::PartBody;
+use sederunt_core::turn::{Ending, Turn, Usage};
+use serde_json::{Value, json};
+
+use super::event::{self, Head, Kept, Tools, formed, unstored};
+use super::id::event_id;
+use super::outstanding::{Pending, merged};
+use super::usage::usage;
+use crate::agents::Shape;
+use crate::timestamp::timestamp;
+
+/// The frames of one turn.
+#[derive(Debug)]
+pub(super) struct Expansion {
+    /// The session's key.
+    session: String,
+    turn: TurnId,
+    /// The position of the next item.
+    position: u32,
+    /// What stands before this position is not told.
+    from: u32,
+    schema: Option<String>,
+    /// Whether text waits until it is known whether a tool is called beside it.
+    waits: bool,
+    open: Option<Open>,
+    tools: Tools,
+    calls: Vec<ToolCall>,
+    used: Option<Usage>,
+}
+
+/// Text that may still grow.
+#[derive(Debug)]
+struct Open {
+    sort: Sort,
+    position: u32,
+    /// What was not told yet.
+    waiting: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sort {
+    Answer,
+    Refusal,
+    Thought,
+}
+
+impl Expansion {
+    /// Of a turn of the session of this key, from this position on. With `waits`, a call is told before the text beside it.
+    pub fn new(session: &str, turn: &Turn, from: u32, waits: bool) -> Self {
+        Self {
+            session: session.to_owned(),
+            turn: turn.id,
+            position: turn.inputs,
+            from,
+            schema: Kept::of(&turn.extra).schema,
+            waits,
+            open: None,
+            tools: Tools::default(),
+            calls: Vec::new(),
+            used: None,
+        }
+    }
+
+    /// The turn's input.
+    pub fn opening(&self, input: &[Item]) -> Vec<Value> {
+        let told = input.iter().filter(|item| item.position >= self.from);
+        told.map(|item| event::of_item(&self.session, item, self.schema.as_deref(), &self.tools)).collect()
+    }
+
+    /// The frames of a part, told at this moment.
+    pub fn part(&mut self, part: &PartBody, now: Time) -> Vec<Value> {
+        let mut frames = Vec::new();
+        match part {
+            PartBody::Text { delta } => self.grow(Sort::Answer, delta, now, &mut frames),
+            PartBody::Refusal { delta } => self.grow(Sort::Refusal, delta, now, &mut frames),
+            PartBody::Reasoning { delta } => self.grow(Sort::Thought, delta, now, &mut frames),
+            PartBody::ToolCall(call) => {
+                self.calls.push(call.as_ref().clone());
+                let beside = if self.waits { self.open.take() } else { None };
+                self.whole(&ItemBody::ToolCall(call.as_ref().clone()), now, &mut frames);
+                self.close(beside, now, &mut frames);
+            }
+            PartBody::ToolResult(result) => {
+                self.calls.retain(|call| call.call != result.call);
+                self.whole(&ItemBody::ToolResult(result.clone()), now, &mut frames);
+            }
+            PartBody::Contexts { contexts } => {
+                self.whole(&ItemBody::Contexts { contexts: contexts.clone() }, now, &mut frames);
+            }
+            PartBody::Steered { text } => {
+                self.whole(&ItemBody::UserMessage { text: text.clone() }, now, &mut frames);
+            }
+            PartBody::ParameterUpdate { name, value } => {
+                let update = ItemBody::ParameterUpdate { name: name.clone(), value: value.clone() };
+                self.whole(&update, now, &mut frames);
+            }
+            PartBody::Item { item } => match item.as_ref() {
+                ItemBody::AgentMessage { text } => self.begin(Sort::Answer, text, now, &mut frames),
+                ItemBody::Refusal { text } => self.begin(Sort::Refusal, text, now, &mut frames),
+                ItemBody::Reasoning { text } => self.begin(Sort::Thought, text, now, &mut frames),
+                other => self.whole(other, now, &mut frames),
+            },
+            PartBody::Usage(used) => {
+                self.used = Some(*used);
+                // The call is over, and no tool was called beside what it said.
+                self.flush(now, &mut frames);
+            }
+            // Told by `end`, which knows more of it.
+            PartBody::End { .. } => {}
+        }
+        frames
+    }
+
+    /// What is left to tell of a turn that ended so. The vendor's SDK knows all of these frames but those of calls that
+    /// wait for the caller.
+    pub fn ended(&mut self, ending: &Ending, shape: &Shape, window: Option<u64>, now: Time) -> Vec<Value> {
+        let mut frames = Vec::new();
+        let open = self.open.take();
+        self.close(open, now, &mut frames);
+        match ending {
+            Ending::Done | Ending::Length | Ending::Filtered => {}
+            Ending::NeedsOutputs => {
+                let pending: Vec<_> = self.calls.iter().map(|call| self.pending(call, shape)).collect();
+                frames.push(self.unstored("client_tool_pending", now, json!({"pending_calls": pending})));
+            }
+            Ending::Cancelled | Ending::Superseded => {
+                frames.push(self.unstored("session_interrupted", now, Value::Null));
+            }
+            Ending::Failed { kind: FaultKind::ContextTooLarge, message } => {
+                frames.push(self.unstored("context_limit_exceeded", now, json!({"message": message})));
+            }
+            Ending::Failed { message, .. } => frames.push(error(message)),
+            Ending::Crashed => frames.push(error("The server stopped while the agent answered.")),
+        }
+        if let Some(used) = self.used.filter(|_| ending.is_success()) {
+            frames.push(json!({
+                "type": "context_consumed",
+                "session_context_usage": usage(used, window),
+                "created_at": timestamp(now),
+            }));
+        }
+        frames
+    }
+
+    fn pending(&self, call: &ToolCall, shape: &Shape) -> Value {
+        let at = self.tools.position(self.turn, &call.call).unwrap_or_default();
+        Pending { event: event_id(self.turn, at), call: merged(call, shape) }.view()
+    }
+
+    fn unstored(&self, kind: &'static str, now: Time, rest: Value) -> Value {
+        unstored(&self.session, self.turn, kind, now, rest)
+    }
+
+    /// A whole item.
+    fn whole(&mut self, body: &ItemBody, now: Time, frames: &mut Vec<Value>) {
+        let open = self.open.take();
+        self.close(open, now, frames);
+        let position = self.next();
+        self.tools.meet(self.turn, body, position);
+        if position < self.from {
+            return;
+        }
+        let head = Head { session: &self.session, turn: self.turn, position, created: now };
+        let event = event::event(&head, body, &Opaque::new(), self.schema.as_deref(), &self.tools);
+        if matches!(body, ItemBody::Compaction { .. }) {
+            frames.push(json!({
+                "type": "compaction_started",
+                "id": event_id(self.turn, position),
+                "session_key": self.session,
+                "created_at": timestamp(now),
+            }));
+        }
+        frames.push(event);
+    }
+
+    /// Some more of a text, which neighbours join.
+    fn grow(&mut self, sort: Sort, delta: &str, now: Time, frames: &mut Vec<Value>) {
+        match &mut self.open {
+            Some(open) if open.sort == sort => {
+                open.waiting.push_str(delta);
+                if !self.waits || sort == Sort::Thought {
+                    self.flush(now, frames);
+                }
+            }
+            _ => self.begin(sort, delta, now, frames),
+        }
+    }
+
+    fn begin(&mut self, sort: Sort, text: &str, now: Time, frames: &mut Vec<Value>) {
+        let open = self.open.take();
+        self.close(open, now, frames);
+        let position = self.next();
+        self.open = Some(Open { sort, position, waiting: text.to_owned() });
+        if !self.waits || sort == Sort::Thought {
+            self.flush(now, frames);
+        }
+    }
+
+    /// Tells what waits, unless it must be told as a whole.
+    fn flush(&mut self, now: Time, frames: &mut Vec<Value>) {
+        let whole = self.schema.is_some();
+        let from = self.from;
+        if let Some(open) = &mut self.open
+            && !(whole && open.sort == Sort::Answer)
+        {
+            let waiting = std::mem::take(&mut open.waiting);
+            if open.position >= from && !waiting.is_empty() {
+                frames.push(chunk(open.sort, &waiting, now));
+            }
+        }
+    }
+
+    /// The end of a text.
+    fn close(&self, open: Option<Open>, now: Time, frames: &mut Vec<Value>) {
+        let Some(open) = open.filter(|open| open.position >= self.from) else { return };
+        let formed = self.schema.as_ref().filter(|_| open.sort == Sort::Answer && formed(&open.waiting).is_some());
+        if let Some(schema) = formed {
+            let head = Head { session: &self.session, turn: self.turn, position: open.position, created: now };
+            let body = ItemBody::AgentMessage { text: open.waiting };
+            frames.push(event::event(&head, &body, &Opaque::new(), Some(schema), &self.tools));
+            return;
+        }
+        if !open.waiting.is_empty() {
+            frames.push(chunk(open.sort, &open.waiting, now));
+        }
+        frames.push(match open.sort {
+            Sort::Thought => json!({"type": "streaming_thinking_end", "created_at": timestamp(now)}),
+            Sort::Answer | Sort::Refusal => said(&event_id(self.turn, open.position), now),
+        });
+    }
+
+    fn next(&mut self) -> u32 {
+        let position = self.position;
+        self.position = position.saturating_add(1);
+        position
+    }
+}
+
+fn chunk(sort: Sort, text: &str, now: Time) -> Value {
+    let kind = match sort {
+        Sort::Thought => "streaming_thinking",
+        Sort::Answer | Sort::Refusal => "streaming_agent_output",
+    };
+    json!({"type": kind, "content": text, "created_at": timestamp(now)})
+}
+
+/// The end of a text that is stored as this event.
+fn said(event: &str, now: Time) -> Value {
+    json!({"type": "streaming_agent_output_end", "created_at": timestamp(now), "event_id": event})
+}
+
+/// A stored answer as a stream tells it: `agent_output` is no frame.
+pub(super) fn again(event: Value, created: Time) -> Vec<Value> {
+    if event["type"] != "agent_output" {
+        return vec![event];
+    }
+    let text = event["content"].as_str().unwrap_or_default();
+    let end = said(event["id"].as_str().unwrap_or_default(), created);
+    if text.is_empty() { vec![end] } else { vec![chunk(Sort::Answer, text, created), end] }
+}
+
+/// The frame of what went wrong.
+pub(super) fn error(message: &str) -> Value {
+    json!({"type": "error", "messages": [message]})
+}
+
+/// The last frame of every stream.
+pub(super) fn end() -> Value {
+    json!({"type": "end"})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sederunt_core::part::fold;
+    use sederunt_core::turn::NewTurn;
+
+    fn turn(schema: Option<&str>) -> Turn {
+        let new = NewTurn::message("Hi");
+        let mut turn: Turn = serde_json::from_value(json!({
+            "tenant": "default", "id": "00000000-0000-0000-0000-000000000007", "session": null, "conversation": null,
+            "agent": null, "version": null, "owner": "alice", "client": "c", "parent": null, "number": null, "place": null,
+            "inputs": 1, "kind": "message", "lane": "l", "state": {"state": "running"}, "kept": false, "alias": "a",
+            "tag": null, "on_failure": "keep", "on_disconnect": "finish", "recording": "items", "parameters": {},
+            "usage": null, "created": Time::parse("2026-01-02T03:04:05Z").unwrap(), "ended": null, "extra": {},
+        }))
+        .unwrap();
+        turn.kind = new.kind;
+        turn.extra = Kept { schema: schema.map(str::to_owned) }.extra();
+        turn
+    }
+
+    fn now() -> Time {
+        Time::parse("2026-01-02T03:04:06Z").unwrap()
+    }
+
+    fn text(delta: &str) -> PartBody {
+        PartBody::Text { delta: delta.into() }
+    }
+
+    fn call(name: &str) -> PartBody {
+        PartBody::ToolCall(Box::new(ToolCall {
+            call: name.into(),
+            tool: "weather".into(),
+            kind: Default::default(),
+            thought: None,
+            arguments: Default::default(),
+            group: 0,
+        }))
+    }
+
+    /// The frames' types, with the positions of those that name an event.
+    fn told(schema: Option<&str>, waits: bool, parts: &[PartBody], ending: &Ending) -> Vec<String> {
+        let mut expansion = Expansion::new("ase_x", &turn(schema), 0, waits);
+        let mut frames: Vec<Value> = parts.iter().flat_map(|part| expansion.part(part, now())).collect();
+        frames.extend(expansion.ended(ending, &Shape::of("x", &Default::default()), None, now()));
+        let name = |frame: &Value| {
+            let id = frame["event_id"].as_str().or(frame["id"].as_str());
+            let position = id.and_then(super::super::id::parse).map(|(_, position)| format!(" {position}"));
+            format!("{}{}", frame["type"].as_str().unwrap(), position.unwrap_or_default())
+        };
+        frames.iter().map(name).collect()
+    }
+
+    #[test]
+    fn text_comes_in_pieces_and_ends_with_the_id_of_its_event() {
+        let parts = [PartBody::Reasoning { delta: "Hm.".into() }, text("Hel"), text("lo")];
+        assert_eq!(
+            told(None, false, &parts, &Ending::Done),
+            [
+                "streaming_thinking",
+                "streaming_thinking_end",
+                "streaming_agent_output",
+                "streaming_agent_output",
+                "streaming_agent_output_end 2"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_call_is_told_before_the_text_beside_it() {
+        let parts = [text("Let me "), text("see."), call("a"), call("b")];
+        assert_eq!(
+            told(None, true, &parts, &Ending::NeedsOutputs),
+            [
+                "tool_input 2",
+                "streaming_agent_output",
+                "streaming_agent_output_end 1",
+                "tool_input 3",
+                "client_tool_pending"
+            ]
+        );
+        let usage = PartBody::Usage(Usage { input: 3, output: 1, ..Usage::default() });
+        assert_eq!(
+            told(None, true, &[text("Hi"), usage], &Ending::Done),
+            ["streaming_agent_output", "streaming_agent_output_end 1", "context_consumed"]
+        );
+    }
+
+    #[test]
+    fn an_answer_of_a_form_is_one_frame() {
+        let parts = [text("{\"a\":"), text(" 1}")];
+        assert_eq!(told(Some("form"), false, &parts, &Ending::Done), ["structured_output 1"]);
+    }
+
+    #[test]
+    fn what_cut_a_turn_short_is_told() {
+        let parts = [text("Hal")];
+        assert_eq!(
+            told(None, false, &parts, &Ending::Cancelled),
+            ["streaming_agent_output", "streaming_agent_output_end 1", "session_interrupted"]
+        );
+        let failed = |kind: FaultKind| Ending::from(kind.with(""));
+        assert_eq!(told(None, false, &[], &failed(FaultKind::Unavailable)), ["error"]);
+        assert_eq!(told(None, false, &[], &failed(FaultKind::ContextTooLarge)), ["context_limit_exceeded"]);
+    }
+
+    #[test]
+    fn frames_name_the_positions_that_items_will_have() {
+        let said = ItemBody::AgentMessage { text: "And".into() };
+        let parts = [
+            text("One"),
+            PartBody::Item { item: Box::new(said) },
+            text(" two"),
+            PartBody::Steered { text: "Go on".into() },
+            call("a"),
+            PartBody::Refusal { delta: "No".into() },
+        ];
+        let ids = told(None, false, &parts, &Ending::Done);
+        let named: Vec<_> = ids.iter().filter_map(|id| id.rsplit_once(' ')).map(|(_, at)| at.to_owned()).collect();
+        let stored = fold(&parts).len();
+        assert_eq!(named, (1..=stored).map(|at| at.to_string()).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,57 @@
+//! `GET` and `DELETE …/events/{event_id}`.
+
+use sederunt_core::agent::Agent;
+use sederunt_core::id::TurnId;
+use sederunt_core::item::Entry;
+use sederunt_core::session::Session;
+
+use super::event::stored;
+use super::id;
+use super::list::tools;
+use crate::answer;
+use crate::asked::Asked;
+use crate::failure::Failure;
+use crate::operation::Answer;
+
+/// Looks at an event, hidden ones too.
+pub(super) async fn get(asked: Asked, agent: Agent) -> Answer {
+    let session = asked.session(&agent).await?;
+    let (turn, position) = named(&asked)?;
+    let entry = asked.app().record().get(&session, turn, position).await.map_err(|error| unknown(error, &asked))?;
+    view(&asked, &session, entry).await
+}
+
+/// Deletes an event for good.
+pub(super) async fn delete(asked: Asked, agent: Agent) -> Answer {
+    let session = asked.session(&agent).await?;
+    let (turn, position) = named(&asked)?;
+    let erased = asked.app().record().erase(&asked.caller, &session, turn, position).await;
+    erased.map_err(|error| unknown(error, &asked))?;
+    Ok(answer::no_content())
+}
+
+/// 200 with an event.
+pub(super) async fn view(asked: &Asked, session: &Session, entry: Entry) -> Answer {
+    let entries = [entry];
+    let tools = tools(asked.app(), session, &entries).await?;
+    let [entry] = entries;
+    Ok(answer::json(&stored(session.key.as_str(), &entry, &tools)))
+}
+
+/// The event that the path names.
+pub(super) fn named(asked: &Asked) -> Result<(TurnId, u32), Failure> {
+    id::parse(asked.name("event_id")).ok_or_else(|| missing(asked))
+}
+
+/// The service's word for an event that is not there.
+pub(super) fn unknown(error: sederunt_core::Error, asked: &Asked) -> Failure {
+    match error {
+        sederunt_core::Error::NotFound { .. } => missing(asked),
+        other => other.into(),
+    }
+}
+
+fn missing(asked: &Asked) -> Failure {
+    let id = asked.name("event_id");
+    Failure::not_found("event_not_found", id, format!("Event '{id}' does not exist."))
+}
