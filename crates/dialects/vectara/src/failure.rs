@@ -180,7 +180,7 @@ fn missing(kind: Kind, id: &str) -> Failure {
         Kind::Blob => ("artifact_not_found", "Artifact"),
         Kind::Credential => ("not_found", "API key"),
         Kind::Client => ("not_found", "App client"),
-        Kind::Instruction => ("instruction_not_found", "Instruction"),
+        Kind::Instruction => ("not_found", "Instruction"),
         Kind::Tenant => ("not_found", "Account"),
     };
     Failure::not_found(code, id, format!("{what} '{id}' does not exist."))

@@ -17,6 +17,7 @@ mod instructions;
 mod key;
 mod keys;
 mod metadata_filter;
+mod multipart;
 mod oauth;
 mod operation;
 mod paging;
@@ -25,6 +26,7 @@ mod roles;
 mod secrets;
 mod sessions;
 mod timestamp;
+mod velocity;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -21,11 +21,10 @@ use super::event::{Kept, Tools, of_item, unstored};
 use super::input::{Behavior, Message};
 use super::{follow, frames, tell};
 use crate::agents::Shape;
-use crate::answer as answers;
+use crate::{NAME, answer as answers};
 use crate::asked::Asked;
 use crate::failure::Failure;
 use crate::operation::Answer;
-use crate::sessions::compaction;
 
 /// A compaction by these settings of a session.
 pub(crate) fn compaction_by(settings: &Map<String, Value>) -> Compaction {
@@ -124,7 +123,8 @@ impl Scene {
     }
 
     fn settings(&self) -> Map<String, Value> {
-        compaction(&self.session, &self.shape)
+        let kept = self.session.extra.get(NAME).and_then(|kept| kept.get("compaction"));
+        kept.and_then(Value::as_object).cloned().unwrap_or_else(|| self.shape.compaction())
     }
 
     /// The session's key, by which its events name it.
