@@ -98,7 +98,7 @@ fn azure_notes(target: &Target) -> String {
 }
 
 /// The key under the name that the vendor's SDK reads when it is imported; the address, which no variable of the SDK's can
-/// say, under our own name and under that of the vendor's MCP server; the root for its HTTP client.
+/// say, under our own name and under that of the vendor's MCP server; the root for its HTTP client, and for curl.
 fn vectara(target: &Target, token: &str) -> Vec<(&'static str, String)> {
     let server = target.server.as_str().trim_end_matches('/');
     let mut variables = vec![
@@ -107,7 +107,9 @@ fn vectara(target: &Target, token: &str) -> Vec<(&'static str, String)> {
         ("VECTARA_BASE_URL", format!("{server}/v2")),
     ];
     if let Some(ca) = target.ca.as_ref().filter(|_| target.server.scheme() == "https") {
-        variables.push(("SSL_CERT_FILE", ca.display().to_string()));
+        let ca = ca.display().to_string();
+        // curl looks at SSL_CERT_FILE only where SSL_CERT_DIR is not set.
+        variables.extend([("SSL_CERT_FILE", ca.clone()), ("CURL_CA_BUNDLE", ca)]);
     }
     variables
 }
