@@ -68,9 +68,13 @@ impl Artifacts<'_> {
         Ok(Artifact { id, name: new.name, media_type: new.media_type, size, sha256, created, expires })
     }
 
-    /// Removes the bytes of files that no turn was given.
+    /// Removes the bytes of those files that no turn has: none was accepted, or it was not kept.
     pub async fn forget(&self, session: &Session, artifacts: &[Artifact]) {
         for artifact in artifacts {
+            let found = self.0.store().artifact(&session.tenant, session.id, artifact.id, self.0.now()).await;
+            if !matches!(found, Ok(None)) {
+                continue;
+            }
             let path = BlobPath::artifact(artifact.id);
             let removed = self.0.ports().blobs.remove(&home(session), &path, false, self.0.now()).await;
             removed.ignore("the sweeper removes what no turn says");

@@ -49,9 +49,10 @@ impl Parts {
     /// The next part. What was not read of the one before is skipped.
     pub async fn next(&mut self) -> Result<Option<Part>, Failure> {
         let Some(field) = self.form.next_field().await.map_err(read_failed)? else { return Ok(None) };
-        self.left = self.left.checked_sub(1).ok_or_else(|| {
-            Failure::new(400, INVALID, format!("The body has more than {PARTS} parts."))
-        })?;
+        self.left = self
+            .left
+            .checked_sub(1)
+            .ok_or_else(|| Failure::new(400, INVALID, format!("The body has more than {PARTS} parts.")))?;
         Ok(Some(Part(field)))
     }
 
@@ -60,9 +61,10 @@ impl Parts {
         let (name, mut field) = (part.name().to_owned(), part.0);
         let mut text = Vec::new();
         while let Some(chunk) = field.chunk().await.map_err(read_failed)? {
-            self.text = self.text.checked_sub(chunk.len()).ok_or_else(|| {
-                Failure::new(413, INVALID, "The parts of the body that are no files are too large.")
-            })?;
+            self.text = self
+                .text
+                .checked_sub(chunk.len())
+                .ok_or_else(|| Failure::new(413, INVALID, "The parts of the body that are no files are too large."))?;
             text.extend_from_slice(&chunk);
         }
         String::from_utf8(text).map_err(|_| Failure::invalid(name.as_str(), format!("{name} is not UTF-8")))

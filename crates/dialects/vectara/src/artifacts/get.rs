@@ -82,8 +82,8 @@ mod tests {
             let content = stream::iter(chunks.into_iter().map(|chunk| Ok(Bytes::from(chunk)))).boxed();
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let text: BytesMut = runtime.block_on(encoded(content).try_collect()).unwrap();
-            prop_assert_eq!(&text[..], BASE64_STANDARD.encode(&whole).as_bytes());
             prop_assert_eq!(text.len() as u64, (whole.len() as u64).div_ceil(3) * 4);
+            prop_assert_eq!(text, BASE64_STANDARD.encode(&whole));
         }
     }
 }

@@ -8,7 +8,7 @@ use sederunt_core::blob::Room;
 use sederunt_core::error::{Error, Reason};
 use sederunt_core::item::{ItemBody, NewItem};
 use sederunt_core::session::Session;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::view::message;
 use crate::agents::Shape;
