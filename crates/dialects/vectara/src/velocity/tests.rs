@@ -5,12 +5,15 @@ use serde_json::{Value, json};
 use super::{TemplateError, render};
 
 fn made(template: &str) -> String {
-    of(template, json!({
-        "agent": {"name": "Helper", "metadata": {"tier": "gold", "first-name": "Ada", "none": null}},
-        "session": {"key": "ase_1", "metadata": {"n": 3, "tags": ["a", "b"]}},
-        "tools": [{"name": "find", "description": "Finds."}, {"name": "tell", "description": "Tells."}],
-        "empty": [],
-    }))
+    of(
+        template,
+        json!({
+            "agent": {"name": "Helper", "metadata": {"tier": "gold", "first-name": "Ada", "none": null}},
+            "session": {"key": "ase_1", "metadata": {"n": 3, "tags": ["a", "b"]}},
+            "tools": [{"name": "find", "description": "Finds."}, {"name": "tell", "description": "Tells."}],
+            "empty": [],
+        }),
+    )
     .unwrap()
 }
 
@@ -104,7 +107,8 @@ fn no_template_takes_for_ever_or_makes_too_much() {
     assert!(matches!(of(doubled, json!({})), Err(TemplateError::TooLarge(_) | TemplateError::TooLong)));
     let added = "#set($x = 'xxxxxxxx')#foreach($i in [1..64])#set($x = $x + $x)#end";
     assert!(matches!(of(added, json!({})), Err(TemplateError::TooLarge(_) | TemplateError::TooLong)));
-    for deep in ["#if(true)".repeat(10_000), format!("#if({}", "(".repeat(10_000)), format!("#if({}", "!".repeat(10_000))]
+    for deep in
+        ["#if(true)".repeat(10_000), format!("#if({}", "(".repeat(10_000)), format!("#if({}", "!".repeat(10_000))]
     {
         assert!(matches!(of(&deep, json!({})), Err(TemplateError::Syntax { .. })));
     }
