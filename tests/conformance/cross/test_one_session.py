@@ -1,14 +1,10 @@
 """One session, every API: what one vendor's SDK makes, the others continue, see and end."""
 
-import time
-from collections.abc import Iterator
+import json
 from datetime import datetime
 
 import pytest
-from azure.ai.projects import AIProjectClient
-from azure.core.credentials import AccessToken
 from azure.core.exceptions import ResourceNotFoundError
-from foundry_sdk import Config, FoundryClient, UserTokenAuth
 from foundry_sdk.v2.aip_agents.errors import SessionNotFound
 from sederunt import Server
 
@@ -21,48 +17,8 @@ DEFINITION = {
 KEY = "one-session-in-all"
 
 
-class Token:
-    """A credential that hands out a development user's token."""
-
-    def __init__(self, token: str):
-        self.token = token
-
-    def get_token(self, *scopes: str, **options: object) -> AccessToken:
-        return AccessToken(self.token, int(time.time()) + 3600)
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as running:
-        yield running
-
-
-@pytest.fixture
-def project(server: Server) -> AIProjectClient:
-    token = Token(server.token("alice"))
-    endpoint = f"{server.ready['https']}/api/projects/default"
-    return AIProjectClient(endpoint, token, connection_verify=server.ready["ca"])
-
-
-@pytest.fixture
-def palantir(server: Server):
-    config = Config(verify=server.ready["ca"], default_params={"preview": "true"})
-    host = server.ready["https"].split("://")[1]
-    client = FoundryClient(auth=UserTokenAuth(server.token("alice")), hostname=host, config=config)
-    return client.aip_agents.Agent
-
-
-@pytest.fixture
-def openai(server: Server, project: AIProjectClient, monkeypatch):
-    """Makes OpenAI clients of an agent's endpoint."""
-    monkeypatch.setenv("SSL_CERT_FILE", server.ready["ca"])
-    return lambda agent: project.get_openai_client(agent_name=agent)
-
-
 def rid_of(server: Server, key: str) -> str:
     """The RID by which the other API knows an agent, as `sederunt agent show` prints it."""
-    import json
-
     return json.loads(server.cli("agent", "show", key, "--json"))["rid"]
 
 

@@ -32,8 +32,9 @@ def test_a_key_is_made_disabled_enabled_and_deleted(alice, key, server: Server, 
     assert holder.agents.get(agent).key == agent
     alice.api_keys.delete(made.id)
     refused()
-    with pytest.raises(NotFoundError):
+    with pytest.raises(ApiError) as caught:
         alice.api_keys.get(made.id)
+    assert caught.value.status_code == 404
 
 
 def test_a_key_s_secret_is_told_once(alice, key):
@@ -94,8 +95,9 @@ def test_an_app_client_is_made_changed_and_deleted(alice, app):
     assert made.id in [found.id for found in alice.app_clients.list(limit=100)]
     assert [found.id for found in alice.app_clients.list(filter=made.name)] == [made.id]
     alice.app_clients.delete(made.id)
-    with pytest.raises(NotFoundError):
+    with pytest.raises(ApiError) as caught:
         alice.app_clients.get(made.id)
+    assert caught.value.status_code == 404
 
 
 @pytest.mark.parametrize("with_key", [False, True])

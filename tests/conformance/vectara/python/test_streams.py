@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 from vectara import NotFoundError
-from vectara_clients import Talk, spoken, streamed_compact, streamed_message, types
+from vectara_clients import Talk, spoken, streamed_compact, types
 
 LETTERS = "Grüße, 東京 und 🐝🐝 — مرحبا"
 
@@ -83,14 +83,6 @@ def test_a_full_context_is_told(talk):
 def test_a_stream_stays_alive_while_nothing_comes(talk):
     # Comments come every 100 ms meanwhile.
     assert spoken(talk.stream("slow")) == "one two three four five six seven eight"
-
-
-def test_who_leaves_does_not_stop_the_answer(alice, talk):
-    frames = talk.opened(streamed_message("slow"))
-    assert next(frames).type == "input_message"
-    del frames
-    after = talk.say("what did I say?", since="start")
-    assert "one two three four five six seven eight" in after[-1].content
 
 
 def test_too_little_to_compact_is_an_error_in_a_stream(talk):

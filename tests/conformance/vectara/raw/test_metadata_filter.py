@@ -38,7 +38,7 @@ def sessions(server: Server, new_agent) -> str:
         ("NOT vip = true", "b"),
         ("site LIKE 'north%'", "ac"),
         ("site LIKE '_orth'", "a"),
-        ("site NOT LIKE 'north%'", "b"),
+        ("site NOT LIKE 'north%'", "bd"),
         ("site IN ('north', 'south')", "ab"),
         ("size IN (10, 1)", "ac"),
         ("site NOT IN ('north')", "bcd"),

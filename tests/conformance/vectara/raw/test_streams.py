@@ -1,7 +1,10 @@
 """Streams as they are on the wire."""
 
+import json
+
 from sederunt import Server
-from vectara_wire import raw, streamed, text_of
+from vectara_wire import got, raw, said, streamed, text_of
+from wire import connect
 
 LETTERS = "Grüße, 東京 und 🐝🐝 — مرحبا"
 
@@ -25,3 +28,17 @@ def test_a_type_may_be_left_out(server: Server, agent: str, session: str):
     answer = raw(server, "POST", path, {"messages": [{"content": "three words"}], "unknown": 1})
     assert answer.status == 201
     assert [event["type"] for event in answer.json["events"]] == ["input_message", "agent_output"]
+
+
+def test_who_leaves_does_not_stop_the_answer(server: Server, agent: str, session: str):
+    path = f"/v2/agents/{agent}/sessions/{session}"
+    connection = connect(server)
+    body = json.dumps({"messages": [{"content": "slow"}], "stream_response": True})
+    headers = {"x-api-key": server.token("alice"), "Content-Type": "application/json"}
+    connection.request("POST", f"{path}/events", body, headers)
+    assert b"input_message" in connection.getresponse().readline()
+    connection.close()
+    events = said(server, agent, session, "three words", since="start")
+    assert [event["type"] for event in events] == ["input_message", "agent_output"] * 2
+    assert events[1]["content"] == "one two three four five six seven eight"
+    assert got(server, f"/agents/{agent}/sessions/{session}")["status"] == "stopped"
