@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
+
 use super::acceptance::words;
 use super::live::Live;
 use super::run::Run;
@@ -52,6 +54,24 @@ impl Started {
         match self {
             Self::Live(live) => Some(live.read(0)),
             Self::Stored(_) => None,
+        }
+    }
+}
+
+/// A turn that was accepted a moment ago, until whoever asked for it has it. If they are gone by then it is as if they had
+/// begun to read it, and left.
+struct Handed(Option<Arc<Live>>);
+
+impl Handed {
+    fn received(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Handed {
+    fn drop(&mut self) {
+        if let Some(live) = &self.0 {
+            drop(live.read(0));
         }
     }
 }
@@ -179,14 +199,14 @@ impl Engine {
         // that is held for a turn that nobody runs.
         let engine = self.clone();
         let (mut setting, new) = (setting.clone(), new.clone());
-        let started = self.0.tasks.spawn(async move {
+        let started: JoinHandle<Result<_>> = self.0.tasks.spawn(async move {
             let accepting = engine.0.accepting.read().await;
             engine.admit()?;
             let stored = accept.stored();
             match engine.0.ports.store.accept_turn(stored.as_ref().unwrap_or(&accept)).await? {
                 Keyed::Replayed(id) => {
                     drop(accepting);
-                    engine.replayed(&accept.turn, id.parse()?).await
+                    Ok((engine.replayed(&accept.turn, id.parse()?).await?, Handed(None)))
                 }
                 Keyed::Applied(parent) => {
                     let Accept { mut turn, input, fence, .. } = accept;
@@ -208,11 +228,13 @@ impl Engine {
                     engine.live().insert(live.turn.id, live.clone());
                     let run = Run { engine: engine.clone(), live: live.clone(), setting, new };
                     engine.0.tasks.spawn(run.run());
-                    Ok(Started::Live(live))
+                    Ok((Started::Live(live.clone()), Handed(Some(live))))
                 }
             }
         });
-        started.await.map_err(Error::internal)?
+        let (started, handed) = started.await.map_err(Error::internal)??;
+        handed.received();
+        Ok(started)
     }
 
     /// The turn that a repeated request began: joined if it runs here, else as it stands. One that a crash cut short

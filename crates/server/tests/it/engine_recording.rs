@@ -1,5 +1,7 @@
 //! What is stored of a turn: its items; its parts too, so that its stream can be read again; or not a word.
 
+use std::task::Poll;
+
 use sederunt_core::app::{App, Settings, Sitting};
 use sederunt_core::engine::Replay;
 use sederunt_core::error::{Conflict, Error, Kind};
@@ -125,6 +127,37 @@ async fn a_replayable_turn_that_a_crash_cut_short_keeps_what_was_stored() {
     assert_eq!(text(parts.iter().map(|part| &part.body)), "half");
     let found = restarted.turns().get(&alice.caller, id).await.unwrap();
     assert!(!found.record.turn.kept);
+}
+
+#[tokio::test]
+async fn whenever_a_client_goes_away_while_its_turn_is_accepted_the_turn_does_not_run_on() {
+    let world = World::new().await;
+    let alice = world.voice("alice");
+    for looks in (0..).map(|power| 1 << power) {
+        let new = NewTurn { on_disconnect: OnDisconnect::Cancel, ..after(None, "hello") };
+        let mut begun = Box::pin(alice.begin(Sitting::None(1), new));
+        let mut answered = false;
+        for _ in 0..looks {
+            if let Poll::Ready(started) = futures_util::poll!(&mut begun) {
+                drop(started.unwrap().read());
+                answered = true;
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(begun);
+        // What it has asked of the store comes before this.
+        alice.app.sweep().await.unwrap();
+        soon(async {
+            while alice.app.running_turns() > 0 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        if answered {
+            break;
+        }
+    }
 }
 
 #[tokio::test]
