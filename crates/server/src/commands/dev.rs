@@ -151,12 +151,14 @@ fn introduce(ready: &Ready) {
          session = client.aip_agents.Agent.Session.create(\"{}\", preview=True)\n",
         user.token, agent.rid
     ));
-    say("Vectara (pip install vectara), then a program of docs/vectara.md:\n  eval \"$(sederunt env vectara)\"\n");
     if let Some(https) = &ready.https {
         say(format_args!(
             "Azure (pip install azure-ai-projects openai), then a program of docs/azure.md:\n  \
              eval \"$(sederunt env azure --server {https})\"\n"
         ));
     }
+    say(format_args!(
+        "Vectara (pip install vectara), then a program of docs/vectara.md:\n  eval \"$(sederunt env vectara --server {http})\"\n"
+    ));
     say("Ctrl-C stops it.");
 }
