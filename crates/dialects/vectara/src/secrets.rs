@@ -15,10 +15,13 @@ const LONGEST_NAME: usize = 255;
 /// The most secrets of one agent or session.
 const MOST: usize = 100;
 
-/// What a body says of secrets: by name the value, or `None` for one that shall go. `path` names the body's member.
-pub(crate) fn read<'a>(body: &Fields<'a>, path: &str) -> Result<Option<Vec<(&'a str, Option<&'a str>)>>, Failure> {
+/// What is said of secrets: by name the value, or `None` for one that shall go.
+pub(crate) type Given<'a> = Vec<(&'a str, Option<&'a str>)>;
+
+/// What a body says of secrets, if it does. `path` names the body's member.
+pub(crate) fn read<'a>(body: &Fields<'a>, path: &str) -> Result<Option<Given<'a>>, Failure> {
     let Some(secrets) = body.object(path)? else { return Ok(None) };
-    let mut read = Vec::new();
+    let mut read = Given::new();
     for (name, value) in secrets.map() {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
         if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(plain) {
