@@ -1,8 +1,10 @@
 //! The Vectara dialect over HTTP.
 
 mod agents;
+mod artifacts;
 mod errors;
 mod events;
+mod forks;
 mod sessions;
 
 use http::Method;
