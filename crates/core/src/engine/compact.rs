@@ -53,6 +53,14 @@ impl Plan {
     }
 }
 
+/// The items of a line but for these; a summary stands before what was said after what it covers, and so before all.
+fn shown(line: Vec<TurnRecord>, without: &HashSet<ItemId>) -> Vec<ItemBody> {
+    let items = line.into_iter().flat_map(|record| record.items).filter(|item| !without.contains(&item.id));
+    let (summaries, rest): (Vec<_>, Vec<_>) =
+        items.map(|item| item.body).partition(|body| matches!(body, ItemBody::Compaction { .. }));
+    summaries.into_iter().chain(rest).collect()
+}
+
 /// Whether a turn has an input of the user's that can still be seen.
 fn is_input(record: &TurnRecord) -> bool {
     record.turn.kind == TurnKind::Message && !record.items.is_empty()
@@ -98,21 +106,22 @@ impl Run {
     /// A line as the model is shown it: compacted first, if the context has become too full. A summary that cannot be had
     /// leaves the line as it is.
     pub(super) async fn compacted(&self, model: &dyn Model, line: Vec<TurnRecord>) -> Result<Vec<ItemBody>, Halt> {
-        let bodies = |line: Vec<TurnRecord>| line.into_iter().flat_map(|turn| turn.items);
         let due = self.new.compaction.as_ref().filter(|compaction| self.is_full(model, compaction.threshold));
         let Some((compaction, plan)) = due.and_then(|due| Some((due, Plan::of(&line, due)?))) else {
-            return Ok(bodies(line).map(|item| item.body).collect());
+            return Ok(shown(line, &HashSet::new()));
         };
-        let summary = match self.summarise(model, &plan, compaction).await {
+        match self.summarise(model, &plan, compaction).await {
             Err(Halt::Fault(fault)) => {
                 tracing::info!(turn = %self.live.turn.id, kind = %fault.kind, detail = fault.detail, "cannot compact");
-                return Ok(bodies(line).map(|item| item.body).collect());
+                Ok(shown(line, &HashSet::new()))
             }
-            done => done?,
-        };
-        let hidden: HashSet<ItemId> = plan.hides().into_iter().collect();
-        let rest = bodies(line).filter(|item| !hidden.contains(&item.id)).map(|item| item.body);
-        Ok(std::iter::once(summary).chain(rest).collect())
+            Err(halt) => Err(halt),
+            Ok(summary) => {
+                let mut told = shown(line, &plan.hides().into_iter().collect());
+                told.insert(0, summary);
+                Ok(told)
+            }
+        }
     }
 
     /// Whether the session's last model call has filled so many percent of the model's window.

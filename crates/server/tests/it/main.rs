@@ -21,6 +21,7 @@ mod ending;
 mod engine;
 mod engine_cancel;
 mod engine_chains;
+mod engine_compaction;
 mod engine_conversations;
 mod engine_files;
 mod engine_forms;

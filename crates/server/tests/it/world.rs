@@ -45,6 +45,9 @@ const VAULT_KEY: &str = "only for tests: nothing secret here";
 /// How long a session lives after its last turn.
 pub const TTL: Duration = Duration::from_secs(24 * 3_600);
 
+/// How many tokens the model takes at most.
+pub const WINDOW: u64 = 1_000;
+
 /// What an application stands on; outlives it, as a data directory outlives a process.
 pub struct Ground {
     pub store: Arc<SqlStore>,
@@ -447,6 +450,10 @@ impl Model for HandModel {
     /// Has an echo behind it.
     async fn pass(&self, passage: Passage) -> Option<Result<Passed, ModelFault>> {
         (passage.path == "/echo").then(|| Ok(Passed { status: 200, headers: Vec::new(), body: passage.body }))
+    }
+
+    fn context_window(&self) -> Option<u64> {
+        Some(WINDOW)
     }
 
     fn answer(&self, request: ModelRequest) -> BoxStream<'static, Result<ModelEvent, ModelFault>> {

@@ -21,10 +21,12 @@ use super::event::{Kept, Tools, of_item, unstored};
 use super::input::{Behavior, Message};
 use super::{follow, frames, tell};
 use crate::agents::Shape;
-use crate::{NAME, answer as answers};
+use crate::answer as answers;
 use crate::asked::Asked;
 use crate::failure::Failure;
+use crate::instructions::rendered;
 use crate::operation::Answer;
+use crate::sessions::compaction;
 
 /// A compaction by these settings of a session.
 pub(crate) fn compaction_by(settings: &Map<String, Value>) -> Compaction {
@@ -97,24 +99,30 @@ impl Scene {
         Ok(())
     }
 
+    /// The id of a turn to be.
+    pub fn turn_id(&self) -> TurnId {
+        TurnId(self.app.ports().ids.uuid(self.app.now()))
+    }
+
     /// The turn of an input. One that fails leaves nothing where the answer is whole, since clients repeat the request; a
-    /// stream is never repeated, and what it told stays.
-    pub fn turn(&self, items: Vec<NewItem>, kind: TurnKind, stream: bool) -> NewTurn {
-        NewTurn {
-            id: Some(TurnId(self.app.ports().ids.uuid(self.app.now()))),
+    /// stream is never repeated, and what it told stays. 422 if the agent's instructions cannot be rendered.
+    pub async fn turn(&self, items: Vec<NewItem>, kind: TurnKind, stream: bool) -> Result<NewTurn, Failure> {
+        Ok(NewTurn {
+            id: Some(self.turn_id()),
             input: items,
             kind,
+            instructions: rendered(&self.app, &self.agent, &self.shape, &self.session).await?,
             caller_runs_tools: true,
             on_failure: if stream { OnFailure::Keep } else { OnFailure::Discard },
-            compaction: self.compaction().filter(|_| self.compacts()),
+            compaction: self.compacts().then(|| self.compaction()),
             extra: Kept { schema: self.schema.clone() }.extra(),
             ..NewTurn::message("")
-        }
+        })
     }
 
     /// How the session is compacted: by the settings that the agent had when it was made.
-    pub fn compaction(&self) -> Option<Compaction> {
-        Some(compaction_by(&self.settings()))
+    pub fn compaction(&self) -> Compaction {
+        compaction_by(&self.settings())
     }
 
     /// Whether the session is compacted without being asked.
@@ -123,8 +131,7 @@ impl Scene {
     }
 
     fn settings(&self) -> Map<String, Value> {
-        let kept = self.session.extra.get(NAME).and_then(|kept| kept.get("compaction"));
-        kept.and_then(Value::as_object).cloned().unwrap_or_else(|| self.shape.compaction())
+        compaction(&self.session, &self.shape)
     }
 
     /// The session's key, by which its events name it.
@@ -221,7 +228,7 @@ pub(crate) async fn answer(
 ) -> Answer {
     let scene = Scene::of(asked, agent, session).await?;
     scene.takes_input()?;
-    let mut new = scene.turn(message.items, TurnKind::Message, stream);
+    let mut new = scene.turn(message.items, TurnKind::Message, stream).await?;
     let Some(since) = message.since else {
         return answer_turn(asked, scene, new, stream).await;
     };

@@ -47,10 +47,10 @@ pub(super) async fn create(mut asked: Asked, agent: Agent) -> Answer {
                 let found = scene.app.record().get(&scene.session, turn, position).await;
                 found.map_err(|_| no_event("compact_up_to_event_id", &id::event_id(turn, position)))?;
             }
-            let settings = scene.compaction().unwrap_or_default();
+            let settings = scene.compaction();
             let instruction = message.map(str::to_owned).or(settings.instruction);
             let new = NewTurn {
-                id: scene.turn(Vec::new(), TurnKind::Compact, stream).id,
+                id: Some(scene.turn_id()),
                 ..NewTurn::compact(Compaction { up_to, instruction, ..settings })
             };
             if stream {
@@ -69,7 +69,7 @@ pub(super) async fn create(mut asked: Asked, agent: Agent) -> Answer {
             }
             let waiting = pending(&scene.app, &scene.session, &scene.shape).await?;
             let results = results(&outputs, &waiting, &scene.shape)?;
-            let new = scene.turn(results, TurnKind::Outputs, stream);
+            let new = scene.turn(results, TurnKind::Outputs, stream).await?;
             answer_turn(&asked, scene, new, stream).await
         }
     }

@@ -71,7 +71,7 @@ impl Talk {
 
     /// With an agent that has these members beside.
     async fn with(members: Value) -> Self {
-        let desk = Desk::of(House::new().script(SCRIPT)).await;
+        let desk = Desk::of(House::new().script(SCRIPT).held()).await;
         let mut body = smallest(AGENT);
         body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
         desk.make(body).await;
