@@ -10,7 +10,7 @@ use bytes::Bytes;
 use sederunt_rig::http::{Connection, request};
 use sederunt_rig::server::{Server, Start, fresh};
 use sederunt_store::Durability;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
@@ -98,12 +98,22 @@ impl Bench {
 
     /// A data directory with `count` sessions of one owner.
     pub fn filled(&self, data: PathBuf, count: usize) -> Result<PathBuf> {
+        self.filled_with(data, count, |_| Map::new())
+    }
+
+    /// The same, each session with the metadata of its number.
+    pub fn filled_with(
+        &self,
+        data: PathBuf,
+        count: usize,
+        metadata: fn(usize) -> Map<String, Value>,
+    ) -> Result<PathBuf> {
         let began = Instant::now();
         let world = self.store(&data, Durability::Off)?;
         self.stores.block_on(self.stores.spawn({
             let world = world.clone();
             async move {
-                world.fill(count).await?;
+                world.fill(count, metadata).await?;
                 world.store.close().await;
                 anyhow::Ok(())
             }

@@ -13,6 +13,7 @@ use sederunt_core::session::Session;
 use sederunt_core::store::{Accept, Fence, Finish, Store};
 use sederunt_core::turn::{Ending, Lane, OnDisconnect, OnFailure, Parent, Recording, Turn, TurnKind, TurnState};
 use sederunt_store::{Durability, Options, Sqlite};
+use serde_json::{Map, Value};
 use tokio::task::JoinSet;
 
 /// A store, and what its rows have in common.
@@ -149,8 +150,9 @@ impl World {
         Ok(())
     }
 
-    /// Adds `count` sessions that were updated a millisecond apart up to now and live for ten years.
-    pub async fn fill(&self, count: usize) -> Result<()> {
+    /// Adds `count` sessions that were updated a millisecond apart up to now and live for ten years, each with the metadata
+    /// of its number.
+    pub async fn fill(&self, count: usize, metadata: fn(usize) -> Map<String, Value>) -> Result<()> {
         const TASKS: usize = 512;
         let now = SystemClock.now().nanos();
         let mut tasks = JoinSet::new();
@@ -161,6 +163,7 @@ impl World {
                     let back = i64::try_from(count - number).unwrap_or(i64::MAX).saturating_mul(1_000_000);
                     let at = Time::from_nanos(now - back);
                     let session = world.session(at, Duration::from_secs(3_650 * 86_400));
+                    let session = Session { metadata: metadata(number), ..session };
                     world.store.insert_session(&session, None).await?;
                 }
                 anyhow::Ok(())

@@ -1,6 +1,7 @@
 //! The lines of the table: a file for each subject.
 
 mod create;
+mod filter;
 mod first_part;
 mod footprint;
 mod get;
@@ -26,6 +27,8 @@ pub enum Which {
     Turn,
     /// List 100
     List,
+    /// List 100 under a condition
+    Filter,
     /// The first part of a streamed reply
     FirstPart,
     /// 1,000 streams that run, 10,000 that are held
@@ -38,8 +41,17 @@ pub enum Which {
 
 impl Which {
     /// All, in the order of the table.
-    pub const ALL: [Self; 8] =
-        [Self::Get, Self::Create, Self::List, Self::Turn, Self::FirstPart, Self::Streams, Self::Start, Self::Footprint];
+    pub const ALL: [Self; 9] = [
+        Self::Get,
+        Self::Create,
+        Self::List,
+        Self::Filter,
+        Self::Turn,
+        Self::FirstPart,
+        Self::Streams,
+        Self::Start,
+        Self::Footprint,
+    ];
 
     /// Measures it.
     pub fn measure(self, bench: &Bench) -> Result<Vec<Line>> {
@@ -48,6 +60,7 @@ impl Which {
             Self::Create => create::measure(bench),
             Self::Turn => turn::measure(bench),
             Self::List => list::measure(bench),
+            Self::Filter => filter::measure(bench),
             Self::FirstPart => first_part::measure(bench),
             Self::Streams => streams::measure(bench),
             Self::Start => start::measure(bench),
