@@ -5,7 +5,7 @@ import hashlib
 
 import pytest
 from sederunt import Server
-from vectara_wire import frames, got, multipart, raw, text_of
+from vectara_wire import frames, got, multipart, raw, said, text_of
 
 PICTURE = bytes(range(256)) * 40
 
@@ -37,11 +37,11 @@ def test_files_come_before_the_message_about_them(server: Server, path: str):
     assert whole["checksum_sha256"] == hashlib.sha256(PICTURE).hexdigest()
 
 
-def test_a_file_needs_no_message(server: Server, path: str):
+def test_a_file_needs_no_message_and_the_agent_is_told_of_it(server: Server, agent: str, session: str, path: str):
     body, headers = multipart(("files", "a.txt", "text/plain", b"a"))
     events = raw(server, "POST", f"{path}/events", body, headers=headers).json["events"]
     assert [event["type"] for event in events] == ["artifact_upload", "agent_output"]
-    assert "a.txt" in events[1]["content"]
+    assert "a.txt" in said(server, agent, session, "what did I say?")[-1]["content"]
 
 
 def test_a_form_may_ask_for_a_stream(server: Server, path: str):
