@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::stream::{self, StreamExt as _};
 use http::Method;
 use reqwest::Body;
-use sederunt_core::blob::{BlobPath, Home};
+use sederunt_core::blob::{BlobPath, Home, Room};
+use sederunt_core::id::ArtifactId;
 use sederunt_core::page::{Order, Slice};
 use serde_json::{Value, json};
 
@@ -245,6 +246,23 @@ async fn an_artifact_is_gone_after_its_time() {
     assert_eq!(reading.get(&old).await.json(404)["code"], "artifact_not_found");
     assert_eq!(names(&reading.list("").await), ["new"]);
     assert_eq!((reading.total().await, reading.stored().await), (json!(1), vec![1]));
+}
+
+#[tokio::test]
+async fn bytes_that_no_turn_says_are_removed_after_a_day() {
+    let reading = Reading::new().await;
+    let [id] = reading.bring(Form::default().file("said", "x/y", b"abc")).await.try_into().unwrap();
+    let app = reading.desk.house.app();
+    let home = app.ports().blobs.homes(None, 1).await.unwrap().remove(0);
+    let room = Room { file: 10, home: 100, entries: 10 };
+    let left = BlobPath::artifact(ArtifactId(uuid::Uuid::nil()));
+    let content = stream::iter([Ok(Bytes::from_static(b"left"))]).boxed();
+    app.ports().blobs.put(&home, &left, content, room, app.ports().clock.now()).await.unwrap();
+    reading.desk.house.advance(DAY - Duration::from_secs(1)).await;
+    assert_eq!(reading.stored().await, [2]);
+    reading.desk.house.advance(Duration::from_secs(1)).await;
+    assert_eq!(reading.stored().await, [1]);
+    reading.get(&id).await.expect(200);
 }
 
 #[tokio::test]
