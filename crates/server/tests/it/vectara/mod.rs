@@ -5,6 +5,9 @@ mod artifacts;
 mod errors;
 mod events;
 mod forks;
+mod instructions;
+mod keys;
+mod oauth;
 mod sessions;
 
 use http::Method;
