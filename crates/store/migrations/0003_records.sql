@@ -17,10 +17,9 @@ create table session_metadata (
 );
 create index session_metadata_by_value on session_metadata (tenant, agent, path, value, key, owner, session);
 
--- Lists of sessions by key, and what their counts are made of.
-create index sessions_by_owner_key on sessions (tenant, owner, agent, key) where deleted is null;
+-- Lists of sessions by key, and what their counts are made of: the first has all that a count looks at.
+create index sessions_by_owner_key on sessions (tenant, owner, agent, key, lapsed, deleted) where deleted is null;
 create index sessions_disabled on sessions (tenant, agent, key) where deleted is null and enabled = 0;
-create index sessions_lapsed on sessions (tenant, agent) where deleted is null and lapsed = 1;
 
 -- Credentials that can be switched off, and what dialects keep of them and of applications.
 alter table credentials add column enabled integer not null default 1;
