@@ -231,6 +231,20 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
+    /// Whether another try would go no better while nothing else changes.
+    pub fn is_lasting(self) -> bool {
+        match self {
+            Self::ContextTooLarge | Self::Refused | Self::UnknownModel | Self::WrongForm | Self::TooLittle => true,
+            Self::Iterations
+            | Self::RateLimited
+            | Self::RetriesUsedUp
+            | Self::DeadlinePassed
+            | Self::Unavailable
+            | Self::BrokenStream
+            | Self::Failed => false,
+        }
+    }
+
     /// A fault of this kind with its own name as message.
     pub fn with(self, detail: impl Into<String>) -> ModelFault {
         ModelFault { kind: self, message: self.to_string(), detail: detail.into() }

@@ -75,33 +75,53 @@ pub enum PartBody {
 /// The items that a run of parts amounts to, in order. Neighbouring text (and reasoning) becomes one item; usage and
 /// the end become none.
 pub fn fold<'a>(parts: impl IntoIterator<Item = &'a PartBody>) -> Vec<ItemBody> {
-    let mut items: Vec<ItemBody> = Vec::new();
-    for part in parts {
-        match part {
-            PartBody::Text { delta } => match items.last_mut() {
-                Some(ItemBody::AgentMessage { text }) => text.push_str(delta),
-                _ => items.push(ItemBody::AgentMessage { text: delta.clone() }),
-            },
-            PartBody::Reasoning { delta } => match items.last_mut() {
-                Some(ItemBody::Reasoning { text }) => text.push_str(delta),
-                _ => items.push(ItemBody::Reasoning { text: delta.clone() }),
-            },
-            PartBody::Refusal { delta } => match items.last_mut() {
-                Some(ItemBody::Refusal { text }) => text.push_str(delta),
-                _ => items.push(ItemBody::Refusal { text: delta.clone() }),
-            },
-            PartBody::Item { item } => items.push(item.as_ref().clone()),
-            PartBody::Contexts { contexts } => items.push(ItemBody::Contexts { contexts: contexts.clone() }),
-            PartBody::Steered { text } => items.push(ItemBody::UserMessage { text: text.clone() }),
-            PartBody::ToolCall(call) => items.push(ItemBody::ToolCall(call.as_ref().clone())),
-            PartBody::ToolResult(result) => items.push(ItemBody::ToolResult(result.clone())),
-            PartBody::ParameterUpdate { name, value } => {
-                items.push(ItemBody::ParameterUpdate { name: name.clone(), value: value.clone() });
-            }
-            PartBody::Usage(_) | PartBody::End { .. } => {}
+    fold_ends(parts).into_iter().map(|(item, _)| item).collect()
+}
+
+/// The same, each item with the index of its last part.
+pub fn fold_ends<'a>(parts: impl IntoIterator<Item = &'a PartBody>) -> Vec<(ItemBody, usize)> {
+    let mut items: Vec<(ItemBody, usize)> = Vec::new();
+    for (index, part) in parts.into_iter().enumerate() {
+        if let Some((item, end)) = items.last_mut()
+            && grows(item, part)
+        {
+            *end = index;
+            continue;
         }
+        items.extend(item(part).map(|item| (item, index)));
     }
     items
+}
+
+/// Appends a piece of text to an item of its sort.
+fn grows(item: &mut ItemBody, part: &PartBody) -> bool {
+    match (item, part) {
+        (ItemBody::AgentMessage { text }, PartBody::Text { delta })
+        | (ItemBody::Reasoning { text }, PartBody::Reasoning { delta })
+        | (ItemBody::Refusal { text }, PartBody::Refusal { delta }) => {
+            text.push_str(delta);
+            true
+        }
+        _ => false,
+    }
+}
+
+/// The item that a part begins.
+fn item(part: &PartBody) -> Option<ItemBody> {
+    Some(match part {
+        PartBody::Text { delta } => ItemBody::AgentMessage { text: delta.clone() },
+        PartBody::Reasoning { delta } => ItemBody::Reasoning { text: delta.clone() },
+        PartBody::Refusal { delta } => ItemBody::Refusal { text: delta.clone() },
+        PartBody::Item { item } => item.as_ref().clone(),
+        PartBody::Contexts { contexts } => ItemBody::Contexts { contexts: contexts.clone() },
+        PartBody::Steered { text } => ItemBody::UserMessage { text: text.clone() },
+        PartBody::ToolCall(call) => ItemBody::ToolCall(call.as_ref().clone()),
+        PartBody::ToolResult(result) => ItemBody::ToolResult(result.clone()),
+        PartBody::ParameterUpdate { name, value } => {
+            ItemBody::ParameterUpdate { name: name.clone(), value: value.clone() }
+        }
+        PartBody::Usage(_) | PartBody::End { .. } => return None,
+    })
 }
 
 /// The usage that a run of parts adds up to; `None` if no model call was counted.

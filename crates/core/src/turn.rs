@@ -186,8 +186,22 @@ impl From<ModelFault> for Ending {
 pub enum OnFailure {
     /// Nothing: it keeps its row, trace and stored parts, but is never a parent, counted or listed.
     Discard,
+    /// Its input and what there is of the answer, if another try would go no better; else nothing. For callers who repeat
+    /// what may go better.
+    KeepIfLasting,
     /// Its input and what there is of the answer.
     Keep,
+}
+
+impl OnFailure {
+    /// Whether a turn that ended so by itself stands in the record.
+    pub fn keeps(self, ending: &Ending) -> bool {
+        match (self, ending) {
+            (Self::Keep, _) => true,
+            (Self::KeepIfLasting, Ending::Failed { kind, .. }) => kind.is_lasting(),
+            (Self::KeepIfLasting | Self::Discard, _) => ending.is_success(),
+        }
+    }
 }
 
 /// What happens to a turn whose client goes away.

@@ -9,10 +9,10 @@ use super::live::{Live, Outcome, Phase};
 use crate::error::{Conflict, Error, FaultKind, Result};
 use crate::item::ItemBody;
 use crate::journal::Happened;
-use crate::part::{PartBody, fold, last_usage, usage};
+use crate::part::{PartBody, fold_ends, last_usage, usage};
 use crate::session::{TITLE_MAX, cut};
 use crate::store::{Finish, TurnRecord};
-use crate::turn::{CancelOutcome, Ending, OnFailure, Recording, TurnKind, Usage};
+use crate::turn::{CancelOutcome, Ending, Recording, TurnKind, Usage};
 
 /// How long a turn that ended well waits for a store that is away before it counts as failed.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -111,11 +111,13 @@ impl Engine {
     fn cancellation_of(&self, live: &Live, outcome: CancelOutcome) -> Finish {
         let spoken = live.spoken();
         let (kept, bodies) = match outcome {
-            CancelOutcome::Drop => (false, fold(&spoken)),
-            CancelOutcome::KeepPartial => (true, fold(&spoken)),
+            CancelOutcome::Drop => (false, items(&spoken)),
+            CancelOutcome::KeepPartial => (true, items(&spoken)),
             CancelOutcome::Empty => (true, done_besides(&spoken)),
             CancelOutcome::Replace { text } => {
-                (true, done_besides(&spoken).into_iter().chain([ItemBody::AgentMessage { text }]).collect())
+                let mut besides = done_besides(&spoken);
+                besides.push((ItemBody::AgentMessage { text }, None));
+                (true, besides)
             }
         };
         let kept = kept && live.turn.recording != Recording::Nothing;
@@ -132,7 +134,7 @@ impl Engine {
         let now = self.0.ports.clock.now();
         let spoken = live.spoken();
         let recorded = live.turn.recording != Recording::Nothing;
-        let kept = recorded && (ending.is_success() || live.turn.on_failure == OnFailure::Keep);
+        let kept = recorded && live.turn.on_failure.keeps(&ending);
         Finish {
             tenant: live.turn.tenant.clone(),
             turn: live.turn.id,
@@ -141,7 +143,7 @@ impl Engine {
             fence: live.fence.clone(),
             ending,
             kept,
-            output: live.output(fold(&spoken), now, &self.0.ports.ids),
+            output: live.output(items(&spoken), now, &self.0.ports.ids),
             usage: usage(&spoken),
             parts: self.parts_at_end(live, kept),
             auto_title: title(text),
@@ -190,9 +192,14 @@ fn context_after(kind: TurnKind, used: Usage) -> Usage {
 }
 
 /// What was done besides answering: what was looked up, thought and called. It happened, whatever the answer.
-fn done_besides(spoken: &[PartBody]) -> Vec<ItemBody> {
+fn done_besides(spoken: &[PartBody]) -> Vec<(ItemBody, Option<usize>)> {
     let answers = |item: &ItemBody| matches!(item, ItemBody::AgentMessage { .. } | ItemBody::ParameterUpdate { .. });
-    fold(spoken).into_iter().filter(|item| !answers(item)).collect()
+    items(spoken).into_iter().filter(|(item, _)| !answers(item)).collect()
+}
+
+/// What was said and done, each with the number of its last part.
+fn items(spoken: &[PartBody]) -> Vec<(ItemBody, Option<usize>)> {
+    fold_ends(spoken).into_iter().map(|(item, end)| (item, Some(end))).collect()
 }
 
 /// The title that a first message gives; none if it says nothing.

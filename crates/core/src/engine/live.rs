@@ -50,6 +50,8 @@ pub struct Live {
 #[derive(Default)]
 struct Log {
     parts: Vec<PartBody>,
+    /// When they were said: from which part on, at what time.
+    times: Vec<(usize, Time)>,
     bytes: usize,
     /// How many of them the store has.
     stored: usize,
@@ -62,6 +64,11 @@ struct Log {
 }
 
 impl Log {
+    fn time_of(&self, part: usize) -> Option<Time> {
+        let after = self.times.partition_point(|(from, _)| *from <= part);
+        Some(self.times.get(after.checked_sub(1)?)?.1)
+    }
+
     fn has_ended(&self) -> bool {
         matches!(self.parts.last(), Some(PartBody::End { .. }))
     }
@@ -159,8 +166,13 @@ impl Live {
         empty
     }
 
+    /// When the part of this number was said.
+    pub fn said_at(&self, number: u32) -> Time {
+        self.log().time_of(number as usize).unwrap_or(self.turn.created)
+    }
+
     /// Adds parts without showing them; `false` if that would pass `most` bytes.
-    pub(super) fn push(&self, parts: Vec<PartBody>, most: usize) -> bool {
+    pub(super) fn push(&self, parts: Vec<PartBody>, most: usize, now: Time) -> bool {
         let mut log = self.log();
         if log.has_ended() {
             // Nothing follows the end; the model is being stopped.
@@ -171,6 +183,10 @@ impl Live {
             return false;
         }
         log.bytes += size;
+        if log.times.last().is_none_or(|(_, at)| *at != now) {
+            let from = log.parts.len();
+            log.times.push((from, now));
+        }
         log.parts.extend(parts);
         true
     }
@@ -298,17 +314,18 @@ impl Live {
         log.parts.iter().filter(|p| !matches!(p, PartBody::End { .. })).cloned().collect()
     }
 
-    /// The items of its output, ready to store.
-    pub(super) fn output(&self, bodies: Vec<ItemBody>, now: Time, ids: &crate::id::Ids) -> Vec<Item> {
+    /// The items of its output, ready to store: these, each with the number of its last part; `now` for what is no part.
+    pub(super) fn output(&self, bodies: Vec<(ItemBody, Option<usize>)>, now: Time, ids: &crate::id::Ids) -> Vec<Item> {
         let first = self.input.len();
-        let make = |(at, body)| Item {
+        let log = self.log();
+        let make = |(at, (body, part)): (usize, (ItemBody, Option<usize>))| Item {
             tenant: self.turn.tenant.clone(),
             id: ItemId(ids.uuid(now)),
             turn: self.turn.id,
             session: self.turn.session,
             position: u32::try_from(first + at).unwrap_or(u32::MAX),
             number: None,
-            created: now,
+            created: part.and_then(|part| log.time_of(part)).unwrap_or(now),
             body,
             extra: Default::default(),
         };

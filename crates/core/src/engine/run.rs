@@ -200,7 +200,7 @@ impl Run {
         }
         let shared = &self.engine.0;
         let first = !self.live.any_parts();
-        if !self.live.push(parts, shared.settings.turn_bytes) {
+        if !self.live.push(parts, shared.settings.turn_bytes, shared.ports.clock.now()) {
             return Err(FaultKind::Failed.with("the turn has produced more than it may").into());
         }
         if shared.settings.stream_durability == StreamDurability::Strict && self.live.phase() == Phase::Open {

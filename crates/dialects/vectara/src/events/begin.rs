@@ -8,7 +8,7 @@ use sederunt_core::App;
 use sederunt_core::agent::{Agent, AnswerFormat, WhenBusy};
 use sederunt_core::caller::Caller;
 use sederunt_core::engine::Started;
-use sederunt_core::error::{Conflict, Error, ModelFault};
+use sederunt_core::error::{Conflict, Error, FaultKind, ModelFault};
 use sederunt_core::id::TurnId;
 use sederunt_core::item::{Item, NewItem};
 use sederunt_core::session::Session;
@@ -104,8 +104,8 @@ impl Scene {
         TurnId(self.app.ports().ids.uuid(self.app.now()))
     }
 
-    /// The turn of an input. One that fails leaves nothing where the answer is whole, since clients repeat the request; a
-    /// stream is never repeated, and what it told stays. 422 if the agent's instructions cannot be rendered.
+    /// The turn of an input. One that fails for a while leaves nothing where the answer is whole, since clients repeat the
+    /// request; a stream is never repeated, and what it told stays. 422 if the agent's instructions cannot be rendered.
     pub async fn turn(&self, items: Vec<NewItem>, kind: TurnKind, stream: bool) -> Result<NewTurn, Failure> {
         Ok(NewTurn {
             id: Some(self.turn_id()),
@@ -113,7 +113,7 @@ impl Scene {
             kind,
             instructions: rendered(&self.app, &self.agent, &self.shape, &self.session).await?,
             caller_runs_tools: true,
-            on_failure: if stream { OnFailure::Keep } else { OnFailure::Discard },
+            on_failure: if stream { OnFailure::Keep } else { OnFailure::KeepIfLasting },
             compaction: self.compacts().then(|| self.compaction()),
             extra: Kept { schema: self.schema.clone() }.extra(),
             ..NewTurn::message("")
@@ -181,9 +181,14 @@ impl Scene {
         let event = |item: &Item| of_item(self.key(), item, schema.as_deref(), &tools);
         let mut events: Vec<_> = record.items.iter().map(event).collect();
         if let TurnState::Ended { ending } = &record.turn.state {
-            succeeded(ending)?;
-            if matches!(ending, Ending::Cancelled | Ending::Superseded) {
-                events.push(self.interrupted(record));
+            match ending {
+                Ending::Cancelled | Ending::Superseded => events.push(self.interrupted(record)),
+                Ending::Failed { kind: FaultKind::ContextTooLarge, message } => {
+                    let at = record.turn.ended.unwrap_or(record.turn.created);
+                    let rest = json!({"message": message});
+                    events.push(unstored(self.key(), record.turn.id, "context_limit_exceeded", at, rest));
+                }
+                other => succeeded(other)?,
             }
         }
         Ok(events)

@@ -43,6 +43,8 @@ struct Open {
     position: u32,
     /// What was not told yet.
     waiting: String,
+    /// When its last piece was said.
+    last: Time,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,6 +188,7 @@ impl Expansion {
         match &mut self.open {
             Some(open) if open.sort == sort => {
                 open.waiting.push_str(delta);
+                open.last = now;
                 if !self.waits || sort == Sort::Thought {
                     self.flush(now, frames);
                 }
@@ -198,7 +201,7 @@ impl Expansion {
         let open = self.open.take();
         self.close(open, now, frames);
         let position = self.next();
-        self.open = Some(Open { sort, position, waiting: text.to_owned() });
+        self.open = Some(Open { sort, position, waiting: text.to_owned(), last: now });
         if !self.waits || sort == Sort::Thought {
             self.flush(now, frames);
         }
@@ -223,7 +226,7 @@ impl Expansion {
         let Some(open) = open.filter(|open| open.position >= self.from) else { return };
         let formed = self.schema.as_ref().filter(|_| open.sort == Sort::Answer && formed(&open.waiting).is_some());
         if let Some(schema) = formed {
-            let head = Head { session: &self.session, turn: self.turn, position: open.position, created: now };
+            let head = Head { session: &self.session, turn: self.turn, position: open.position, created: open.last };
             let body = ItemBody::AgentMessage { text: open.waiting };
             frames.push(event::event(&head, &body, &Opaque::new(), Some(schema), &self.tools));
             return;

@@ -70,9 +70,10 @@ pub(super) async fn turn(out: &Out, scene: &Scene, live: &Arc<Live>, telling: Te
             },
             None => next.await,
         };
-        let now = scene.app.now();
+        let now = part.as_ref().map_or_else(|| scene.app.now(), |part| live.said_at(part.number));
         match part.map(|part| part.body) {
             Some(PartBody::End { ending }) => {
+                let now = scene.app.now();
                 let window = scene.window;
                 return out.tell(&expansion.ended(&ending, &scene.shape, window, now)).await;
             }

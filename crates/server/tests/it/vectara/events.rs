@@ -303,8 +303,8 @@ async fn what_is_switched_off_takes_no_input() {
 #[tokio::test]
 async fn a_fault_is_told_and_only_a_stream_leaves_its_input() {
     let talk = Talk::new().await;
-    for (text, status) in [("break", 502), ("busy", 502), ("too much", 422)] {
-        assert_eq!(talk.post(message(text)).await.json(status)["code"], "agent_processing_failed", "{text}");
+    for text in ["break", "busy"] {
+        assert_eq!(talk.post(message(text)).await.json(502)["code"], "agent_processing_failed", "{text}");
     }
     assert_eq!(talk.events("").await.len(), 0);
     let frames = talk.stream(message("break")).await;
@@ -315,6 +315,23 @@ async fn a_fault_is_told_and_only_a_stream_leaves_its_input() {
     assert_eq!(events.iter().map(said).collect::<Vec<_>>(), ["break", "one two "]);
     let frames = talk.stream(message("too much")).await;
     assert_eq!(kinds(&frames), ["input_message", "context_limit_exceeded", "end"]);
+    // Nobody repeats what would go no better: it stays, but for the event of its having failed.
+    let events = talk.say("too much").await;
+    assert_eq!(kinds(&events), ["input_message", "context_limit_exceeded"]);
+    assert_eq!(talk.events("").await.last(), Some(&events[0]));
+}
+
+#[tokio::test]
+async fn what_a_stream_tells_whole_is_what_is_stored() {
+    // The clock runs: what is told and what is stored have one time.
+    let desk = Desk::of(House::new().script(SCRIPT)).await;
+    let mut body = smallest(AGENT);
+    body.as_object_mut().unwrap().extend(with_weather().as_object().unwrap().clone());
+    desk.make(body).await;
+    let session = desk.session(AGENT).await;
+    let talk = Talk { desk, session };
+    let frames = talk.stream(message("weather")).await;
+    assert_eq!(talk.events("").await, frames[..2]);
 }
 
 #[tokio::test]
