@@ -137,6 +137,26 @@ async fn a_change_names_what_it_changes() {
 }
 
 #[tokio::test]
+async fn changes_at_once_are_all_made() {
+    let desk = Desk::new().await;
+    desk.agent("one").await;
+    let names: Vec<String> = (0..8).map(|at| format!("t{at}")).collect();
+    let path = agent_at("one");
+    let changes = names.iter().map(|name| {
+        let mut change = json!({"tool_configurations": {}});
+        change["tool_configurations"][name] = json!({"type": "web_get"});
+        desk.patch(&path, change)
+    });
+    for changed in futures_util::future::join_all(changes).await {
+        changed.expect(200);
+    }
+    let shown = desk.alice.get(&path).await.json(200);
+    let mut kept: Vec<_> = shown["tool_configurations"].as_object().unwrap().keys().cloned().collect();
+    kept.sort();
+    assert_eq!(kept, names);
+}
+
+#[tokio::test]
 async fn what_is_wrong_is_named() {
     let desk = Desk::new().await;
     let code = async |change: Value| {
