@@ -4,10 +4,10 @@
 use sederunt_core::Result;
 use sederunt_core::clock::Time;
 
-use crate::{SqlStore, artifacts};
 use crate::driver::{Params, Row, Step, params};
 use crate::rows::Columns;
 use crate::turns::{held_by_conversation, held_by_session};
+use crate::{SqlStore, artifacts};
 
 pub(crate) const OF_HIDDEN_AGENTS: &str = "select s.tenant, s.id from agents a cross join sessions s \
      where a.deleted is not null and s.tenant = a.tenant and s.agent = a.id and s.deleted is null limit $1";
@@ -99,7 +99,11 @@ impl SqlStore {
 
     /// Removes turns of hidden sessions, and the sessions that have none left; how many of both.
     pub(crate) async fn remove_sessions(&self, limit: u32) -> Result<u64> {
-        let hidden = Hidden { found: SESSIONS, turns: TURNS_OF_SESSION, remove: &[REMOVE_METADATA, artifacts::REMOVE, REMOVE_SESSION] };
+        let hidden = Hidden {
+            found: SESSIONS,
+            turns: TURNS_OF_SESSION,
+            remove: &[REMOVE_METADATA, artifacts::REMOVE, REMOVE_SESSION],
+        };
         self.remove_hidden(hidden, limit).await
     }
 

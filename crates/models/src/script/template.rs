@@ -210,9 +210,7 @@ fn plain(parameters: &Parameters) -> Map<String, Value> {
 
 fn said(item: &ItemBody) -> Option<Said<'_>> {
     match item {
-        ItemBody::UserMessage { text } | ItemBody::Artifacts { message: text, .. } => {
-            Some(Said { role: "user", text })
-        }
+        ItemBody::UserMessage { text } | ItemBody::Artifacts { message: text, .. } => Some(Said { role: "user", text }),
         ItemBody::AgentMessage { text } => Some(Said { role: "agent", text }),
         ItemBody::Compaction { summary, .. } => Some(Said { role: "summary", text: summary }),
         _ => None,

@@ -27,8 +27,13 @@ async fn a_request_passes_both_ways_and_wakes_its_session() {
     world.ground.advance(IDLE_AFTER);
     assert_eq!(session.status(world.ground.clock.now()), SessionStatus::Idle);
     let agent = alice.the_agent().await;
-    let passed =
-        alice.app.turns().pass(&alice.caller, &agent, Some(&session), passage(&alice, "/echo").await).await.unwrap().unwrap();
+    let passed = alice
+        .app
+        .turns()
+        .pass(&alice.caller, &agent, Some(&session), passage(&alice, "/echo").await)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(passed.status, 200);
     let body: Vec<_> = passed.body.map(Result::unwrap).collect().await;
     assert_eq!(body.concat(), b"hello");
@@ -42,6 +47,7 @@ async fn a_model_without_a_server_behind_it_passes_nothing_on() {
     let alice = world.voice("alice");
     let session = alice.session("room").await;
     let agent = alice.the_agent().await;
-    let passed = alice.app.turns().pass(&alice.caller, &agent, Some(&session), passage(&alice, "/none").await).await.unwrap();
+    let passed =
+        alice.app.turns().pass(&alice.caller, &agent, Some(&session), passage(&alice, "/none").await).await.unwrap();
     assert!(passed.is_none());
 }
