@@ -272,6 +272,14 @@ mod tests {
     }
 
     #[test]
+    fn files_are_told_of_in_the_users_words_place() {
+        let mut asked = request("a", "Sum it up");
+        asked.input.insert(0, ItemBody::Artifacts { files: Vec::new(), message: "The user uploaded a.txt.".into() });
+        let content = "The user uploaded a.txt.\n\nSum it up";
+        assert_eq!(ask(&asked)["messages"], json!([{"role": "user", "content": content}]));
+    }
+
+    #[test]
     fn calls_that_a_cancelled_turn_left_open_are_closed() {
         let mut asked = request("a", "Again");
         asked.line = vec![ItemBody::UserMessage { text: "x".into() }, call("c1", "t"), result("c9", Ok(json!(1)))];

@@ -159,7 +159,7 @@ fn items(files: &[Artifact], texts: &Texts, shape: &Shape) -> Result<Vec<NewItem
         (None, None) => None,
     };
     let silent = said.as_ref().is_none_or(|said| said.as_array().is_some_and(Vec::is_empty));
-    if !(silent && !files.is_empty()) {
+    if !silent || files.is_empty() {
         items.extend(events::messages(said.as_ref(), shape)?);
     }
     Ok(items)

@@ -33,6 +33,10 @@ text = "^break$"
 fault = { kind = "unavailable" }
 
 [[rule]]
+text = "^hang$"
+fault = { kind = "hang", after = 0 }
+
+[[rule]]
 reply = "Thank you."
 "#;
 
@@ -331,6 +335,17 @@ async fn what_is_refused_leaves_nothing() {
     post(&reading.desk.alice, &events, format!("--{BOUNDARY}\r\nContent-Disp")).await.expect(400);
     let request = reading.desk.alice.request(Method::POST, &events);
     Reply::of(request.header("content-type", "multipart/form-data").body("x")).await.expect(400);
+}
+
+#[tokio::test]
+async fn files_of_a_turn_that_its_caller_gave_up_are_gone() {
+    let reading = Reading::new().await;
+    let form = Form::default().file("a", "x/y", b"abc").text("message", "hang");
+    let request = reading.desk.alice.request(Method::POST, &events_of(AGENT, &reading.session));
+    let request = request.header("content-type", format!("multipart/form-data; boundary={BOUNDARY}"));
+    let reply = Reply::of(request.header("request-timeout-millis", "20").body(form.whole())).await;
+    assert_eq!(reply.json(408)["code"], "request_timeout");
+    assert_eq!((reading.total().await, reading.stored().await), (json!(0), vec![0]));
 }
 
 #[tokio::test]
