@@ -74,9 +74,9 @@ class Talk:
         """The events that a message makes."""
         return self.send(message(text, **more))
 
-    def send(self, request: Any, **more: Any) -> list[Any]:
+    def send(self, request: Any, options: dict[str, Any] | None = None) -> list[Any]:
         """The events that a request makes."""
-        answer = self.events.create(self.agent, self.session, request=request, **more)
+        answer = self.events.create(self.agent, self.session, request=request, request_options=options)
         assert answer.session_key == self.session
         return answer.events
 

@@ -14,7 +14,7 @@ from vectara.types.agent_tool_configuration import AgentToolConfiguration_WebGet
 from vectara.types.compaction_config import CompactionConfig
 from vectara.types.first_agent_step import FirstAgentStep
 from vectara.types.update_agent_step import UpdateAgentStep
-from vectara_clients import ONCE, Talk, streamed_message
+from vectara_clients import ONCE, Talk, message, streamed_message
 
 MODEL = AgentModel(name="gpt-4o")
 PARSER = AgentOutputParser_Default()
@@ -171,7 +171,7 @@ def test_identity_is_automatic_until_it_is_not(alice, agent: str):
 def test_a_disabled_agent_takes_no_messages(alice, talk):
     alice.agents.update(talk.agent, enabled=False)
     with pytest.raises(ApiError) as caught:
-        talk.say("hello", request_options=ONCE)
+        talk.send(message("hello"), ONCE)
     assert caught.value.status_code == 400
     alice.agents.update(talk.agent, enabled=True)
     assert talk.answer("hello") == "You said: hello"

@@ -120,7 +120,7 @@ def test_a_disabled_session_takes_no_messages(alice, talk):
 
 def test_what_fails_leaves_nothing_that_its_repetition_would_double(talk):
     with pytest.raises(BadGatewayError):
-        talk.say("break", request_options=ONCE)
+        talk.send(message("break"), ONCE)
     assert talk.list(include_hidden=True) == []
     assert talk.answer("three words") == "one two three"
 
@@ -134,7 +134,7 @@ def test_what_fails_is_repeated_by_the_client_until_it_succeeds(talk, runner):
 @pytest.mark.parametrize("fault", ["failed", "unavailable"])
 def test_a_fault_of_the_model_shows_no_log(talk, fault: str):
     with pytest.raises(ApiError) as caught:
-        talk.say(f"fault {fault}", request_options=ONCE)
+        talk.send(message(f"fault {fault}"), ONCE)
     assert caught.value.status_code >= 500
     assert "told to the log" not in str(caught.value.body)
 
@@ -177,6 +177,6 @@ def test_an_answer_of_another_form_is_a_fault(alice, new_agent):
     agent = new_agent(**STRUCTURED)
     talk = Talk(alice, agent, alice.agent_sessions.create(agent).key)
     with pytest.raises(ApiError) as caught:
-        talk.say("three words", request_options=ONCE)
+        talk.send(message("three words"), ONCE)
     assert caught.value.status_code >= 400
     assert "structured_output" not in types(talk.list())

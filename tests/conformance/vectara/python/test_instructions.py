@@ -49,10 +49,11 @@ def test_instructions_are_listed_with_filters(alice, new, new_key):
     assert len(list(alice.instructions.list(filter=mark, enabled=True, type="initial"))) == 3
 
 
-def test_a_name_is_taken_once(new):
+def test_a_name_is_taken_once(alice, new):
     made = new()
     with pytest.raises(ApiError) as caught:
-        new(name=made.name)
+        request = CreateInstructionRequest_Initial(name=made.name, template="Another.")
+        alice.instructions.create(request=request, request_options=ONCE)
     assert (caught.value.status_code, caught.value.body["code"]) == (409, "conflict")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sederunt import Server
 from vectara import ConflictError, NotFoundError
-from vectara_clients import ONCE, interrupt, spoken, streamed_interrupt, streamed_message, types
+from vectara_clients import ONCE, interrupt, message, spoken, streamed_interrupt, streamed_message, types
 from vectara_wire import said
 from wire import until
 
@@ -44,7 +44,7 @@ def test_a_running_session_refuses_what_says_nothing_of_since(talk):
     frames = talk.opened(streamed_message("hang"))
     next(frames)
     with pytest.raises(ConflictError) as caught:
-        talk.say("hello", request_options=ONCE)
+        talk.send(message("hello"), ONCE)
     assert caught.value.body.code == "session_running" and "since" in caught.value.body.messages[0]
     with pytest.raises(ConflictError):
         next(talk.opened(streamed_message("hello")))
