@@ -4,7 +4,7 @@ import pytest
 from sederunt import Server
 from vectara import BadRequestError, NotFoundError
 from vectara.core.api_error import ApiError
-from vectara_clients import client
+from vectara_clients import OLD, ONCE, client, message
 
 
 def test_an_unknown_key_is_not_known(server: Server, runner, agent: str):
@@ -41,3 +41,15 @@ def test_a_key_that_cannot_be_is_malformed_and_another_unknown(alice, agent: str
     assert caught.value.status_code == 400
     with pytest.raises(NotFoundError):
         alice.agent_sessions.get(agent, "a-key")
+
+
+def test_what_takes_longer_than_the_client_wants_is_told_so(server: Server, runner, agent: str, session: str):
+    # The older version says so with each call.
+    limit = {"request_timeout_millis": 200}
+    impatient = client(server, "alice", runner=runner, **({} if OLD else limit))
+    with pytest.raises(ApiError) as caught:
+        impatient.agent_events.create(
+            agent, session, request=message("hang"), request_options=ONCE, **(limit if OLD else {})
+        )
+    assert (caught.value.status_code, caught.value.body["code"]) == (408, "request_timeout")
+    assert impatient.agent_events.list(agent, session).response.events == []

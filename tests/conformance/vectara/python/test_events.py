@@ -5,6 +5,7 @@ import re
 import pytest
 from vectara import BadGatewayError, BadRequestError, NotFoundError
 from vectara.core.api_error import ApiError
+from vectara.types.agent_input import AgentInput_Skill, AgentInput_Text
 from vectara_clients import ONCE, Talk, message, types
 
 NOTHING = "aev_00000000-0000-4000-8000-000000000000-0"
@@ -144,6 +145,20 @@ def test_a_full_context_is_an_event_that_is_not_kept(talk):
     assert types(events) == ["input_message", "context_limit_exceeded"]
     assert events[-1].message
     assert types(talk.list()) == ["input_message"]
+
+
+def test_a_skill_is_loaded_by_its_name(alice, new_agent):
+    agent = new_agent(skills={"cook": {"description": "Cooks", "content": "Stir, then wait."}})
+    talk = Talk(alice, agent, alice.agent_sessions.create(agent).key)
+    inputs = [AgentInput_Text(content="Soup, please"), AgentInput_Skill(skill_name="cook")]
+    request = message("").model_copy(update={"messages": inputs})
+    asked, loaded, answered = talk.send(request)
+    assert [given.type for given in asked.messages] == ["text", "skill"]
+    assert (loaded.type, loaded.skill_name, loaded.content) == ("skill_load", "cook", "Stir, then wait.")
+    assert answered.type == "agent_output"
+    unknown = message("").model_copy(update={"messages": [AgentInput_Skill(skill_name="sing")]})
+    with pytest.raises(BadRequestError):
+        talk.send(unknown)
 
 
 SCHEMA = {
