@@ -251,6 +251,14 @@ fn a_list_by_key_reads_the_index_of_what_narrows_it_most() {
             let slow =
                 |line: &String| line.starts_with("SCAN s") || line.starts_with("SCAN d") || line.contains("TEMP B");
             assert!(!plan.iter().any(slow), "{}\n{plan:?}", read.sql);
+            if read.sql.starts_with("select count(*) from sessions s where") && !read.sql.contains("enabled = 0") {
+                let rowless = |line: &String| line.contains("COVERING") || line.contains(" sessions_due ");
+                assert!(plan.iter().any(rowless), "{}\n{plan:?}", read.sql);
+            }
         }
+        let off = SessionQuery { enabled: Some(false), metadata: None, ..query };
+        let off = Listed::of(&off, Time::from_nanos(0)).unwrap().page(None, 10);
+        let plan = plan(&database(), &off.sql);
+        assert!(plan.iter().any(|line| line.contains(" sessions_disabled ")), "{plan:?}");
     }
 }

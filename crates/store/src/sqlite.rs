@@ -165,9 +165,9 @@ thread_local! {
 }
 
 /// A statement with `?1` for `$1`: to SQLite, `$1` is a name, numbered by first use. A fixed one is rewritten once a thread.
-fn numbered(sql: &Cow<'static, str>) -> Rc<str> {
+fn numbered(sql: Cow<'static, str>) -> Rc<str> {
     let sql = match sql {
-        Cow::Borrowed(sql) => *sql,
+        Cow::Borrowed(sql) => sql,
         Cow::Owned(sql) => return sql.replace('$', "?").into(),
     };
     let key = (sql.as_ptr().addr(), sql.len());
@@ -175,7 +175,7 @@ fn numbered(sql: &Cow<'static, str>) -> Rc<str> {
 }
 
 /// Runs one statement; how many rows it touched or returned, and what it returned.
-fn execute(connection: &Connection, sql: &Cow<'static, str>, params: &Params) -> rusqlite::Result<(usize, Vec<Row>)> {
+fn execute(connection: &Connection, sql: Cow<'static, str>, params: &Params) -> rusqlite::Result<(usize, Vec<Row>)> {
     let mut statement = connection.prepare_cached(&numbered(sql))?;
     let columns = statement.column_count();
     if columns == 0 {

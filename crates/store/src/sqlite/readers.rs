@@ -87,7 +87,7 @@ impl Readers {
 /// Runs the reads on one snapshot.
 fn snapshot(connection: &Connection, reads: &[Read]) -> rusqlite::Result<Vec<Vec<Row>>> {
     let run = |sql| connection.prepare_cached(sql)?.execute([]);
-    let each = || reads.iter().map(|read| Ok(execute(connection, &read.sql, &read.params)?.1)).collect();
+    let each = || reads.iter().map(|read| Ok(execute(connection, read.sql.clone(), &read.params)?.1)).collect();
     // One statement is a snapshot by itself.
     if reads.len() < 2 {
         return each();

@@ -153,7 +153,7 @@ fn attempt(connection: &Connection, group: &[Job]) -> rusqlite::Result<Vec<Resul
 fn perform(connection: &Connection, steps: &[Step]) -> rusqlite::Result<Outcome> {
     let mut returned = Vec::with_capacity(steps.len());
     for step in steps {
-        let (touched, rows) = execute(connection, &Cow::Borrowed(step.sql), &step.params)?;
+        let (touched, rows) = execute(connection, Cow::Borrowed(step.sql), &step.params)?;
         match step.guard {
             Some(guard) if touched == 0 => return Ok(Outcome::Missed(guard)),
             _ => returned.push(rows),
