@@ -364,7 +364,7 @@ pub trait TurnStore: Send + Sync {
     async fn delete_turn(&self, tenant: &TenantId, turn: TurnId, now: Time) -> Result<bool>;
 
     /// A piece of the list of turns by time of creation, running and failed ones too, with their items. Deleted ones are
-    /// absent, and so are those that were only imported, and, once they have ended, those of which nothing is recorded.
+    /// absent, and so are those that were only imported or made nothing but a summary, and, once they have ended, those of which nothing is recorded.
     async fn turns_by_created(&self, filter: &TurnFilter, slice: &Slice<Created<TurnId>>)
     -> Result<Sliced<TurnRecord>>;
 

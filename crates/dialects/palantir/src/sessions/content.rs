@@ -1,5 +1,6 @@
 //! `GET …/content` → 200 `Content`, and `GET …/sessionTraces/{sessionTraceId}` → 200 `SessionTrace`.
 
+use sederunt_core::turn::TurnKind;
 use serde_json::json;
 
 use crate::asked::Asked;
@@ -12,7 +13,9 @@ pub(crate) async fn content(asked: Asked) -> Answer {
     let (agent, session) = asked.session().await?;
     let session = asked.app().sessions().get(&asked.caller, agent, session).await?;
     let record = asked.app().sessions().record(&session).await?;
-    Ok(answer::json(&json!({"exchanges": record.iter().map(exchange::exchange).collect::<Vec<_>>()})))
+    // A summary that another API asked for is nobody's exchange.
+    let exchanges = record.iter().filter(|record| record.turn.kind != TurnKind::Compact).map(exchange::exchange);
+    Ok(answer::json(&json!({"exchanges": exchanges.collect::<Vec<_>>()})))
 }
 
 /// How an exchange came about, also while it runs, and also of one that failed.

@@ -1,11 +1,16 @@
 //! Events: inputs in all their forms, whole and as streams; what is listed, hidden and erased.
 
 use http::Method;
+use sederunt_core::caller::Caller;
+use sederunt_core::id::TurnId;
+use sederunt_core::page::{Order, Slice};
+use sederunt_core::store::TurnRecord;
+use sederunt_core::turn::{TurnFilter, TurnKind, TurnState};
 use serde_json::{Value, json};
 
 use super::{Desk, events_of, patch, session_at, sessions_of, smallest};
 use crate::harness::{House, Persona, Reply};
-use crate::world::soon;
+use crate::world::{aside, soon, user};
 
 /// What the agents of these tests answer.
 const SCRIPT: &str = r#"
@@ -16,6 +21,11 @@ text = "^three words$"
 reasoning = "Hm."
 reply = "one two three"
 usage = { input = 7, output = 3, cached = 2, reasoning = 1 }
+
+[[rule]]
+text = "^slow$"
+first_delay = "500ms"
+reply = "at last"
 
 [[rule]]
 text = "^weather$"
@@ -369,7 +379,7 @@ async fn an_interrupted_stream_says_so() {
 async fn an_interrupted_answer_ends_with_its_interruption() {
     let talk = Talk::new().await;
     let (alice, path) = (talk.alice().clone(), talk.path());
-    let waiting = crate::world::aside(async move { alice.post(&path, message("hang")).await.json(201) });
+    let waiting = aside(async move { alice.post(&path, message("hang")).await.json(201) });
     soon(async { while talk.look().await["status"] != "running" {} }).await;
     soon(async { while talk.make(json!({"type": "interrupt"})).await.is_empty() {} }).await;
     let answer = soon(waiting).await.unwrap();
@@ -387,7 +397,7 @@ async fn a_follow_up_waits_and_tells_all_that_came_before_it() {
     let mut follower = talk.alice().request(Method::POST, &talk.path()).json(&streamed(body)).send().await.unwrap();
     let mut text = read_until(&mut follower, "two ").await;
     let (alice, path) = (talk.alice().clone(), talk.path());
-    let whole = crate::world::aside(async move { alice.post(&path, since(message("three"), "start")).await.json(201) });
+    let whole = aside(async move { alice.post(&path, since(message("three"), "start")).await.json(201) });
     soon(async { while talk.desk.house.app().running_turns() != 1 {} }).await;
     drop(running);
     let turn = talk.events("").await;
@@ -407,30 +417,20 @@ async fn a_follow_up_waits_and_tells_all_that_came_before_it() {
     assert_eq!((inputs.first(), inputs.last()), (Some(&"one"), Some(&"three")));
 }
 
-/// The turn that runs in the session.
-async fn hanging_turn(talk: &Talk) -> sederunt_core::id::TurnId {
-    let app = talk.desk.house.app();
-    let slice = sederunt_core::page::Slice {
-        order: sederunt_core::page::Order::NewestFirst,
-        after: None,
-        before: None,
-        limit: 10,
-    };
-    let filter = sederunt_core::turn::TurnFilter {
-        tenant: "default".into(),
-        owner: None,
-        agent: None,
-        version: None,
-        conversation: None,
-    };
-    let turns = app.turns().by_created(&admin(), filter, &slice).await.unwrap();
-    let running =
-        |record: &&sederunt_core::store::TurnRecord| record.turn.state == sederunt_core::turn::TurnState::Running;
+/// The turn that runs.
+async fn hanging_turn(talk: &Talk) -> TurnId {
+    let slice = Slice { order: Order::NewestFirst, after: None, before: None, limit: 10 };
+    let turns = talk.desk.house.app().turns().by_created(&admin(), everything(), &slice).await.unwrap();
+    let running = |record: &&TurnRecord| record.turn.state == TurnState::Running;
     turns.items.iter().find(running).unwrap().turn.id
 }
 
-fn admin() -> sederunt_core::caller::Caller {
-    crate::world::user("admin")
+fn everything() -> TurnFilter {
+    TurnFilter { tenant: "default".into(), owner: None, agent: None, version: None, conversation: None }
+}
+
+fn admin() -> Caller {
+    user("admin")
 }
 
 #[tokio::test]
@@ -442,6 +442,33 @@ async fn input_after_an_event_of_a_session_at_rest_runs_at_once() {
     let frames = talk.stream(since(message("three"), "start")).await;
     let told: Vec<_> = frames.iter().filter(|frame| frame["type"] == "input_message").map(said).collect();
     assert_eq!(told, ["one", "two", "three"]);
+}
+
+#[tokio::test]
+async fn input_that_is_steered_in_joins_what_runs() {
+    let talk = Talk::new().await;
+    let (alice, path) = (talk.alice().clone(), talk.path());
+    let first = aside(async move { alice.post(&path, message("slow")).await.json(201) });
+    soon(async { while talk.look().await["status"] != "running" {} }).await;
+    let mut steered = since(message("quick"), "start");
+    steered["behavior"] = json!("steer");
+    let events = talk.make(steered).await;
+    assert_eq!(events.iter().map(said).collect::<Vec<_>>(), ["slow", "at last", "quick", "You said: quick"]);
+    assert_eq!(soon(first).await.unwrap()["events"], json!(events));
+}
+
+#[tokio::test]
+async fn a_compaction_is_nothing_to_other_apis() {
+    let talk = Talk::new().await;
+    for text in ["one", "two"] {
+        talk.say(text).await;
+    }
+    talk.make(json!({"type": "compact"})).await;
+    let app = talk.desk.house.app();
+    let slice = Slice { order: Order::OldestFirst, after: None, before: None, limit: 10 };
+    let turns = app.turns().by_created(&admin(), everything(), &slice).await.unwrap();
+    let kinds: Vec<_> = turns.items.iter().map(|record| record.turn.kind).collect();
+    assert_eq!(kinds, [TurnKind::Message, TurnKind::Message]);
 }
 
 #[tokio::test]
