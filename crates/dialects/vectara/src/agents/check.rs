@@ -6,6 +6,7 @@ use super::{Shape, steps};
 use crate::asked::Asked;
 use crate::failure::Failure;
 use crate::fields::{Fields, missing, must_be};
+use crate::instructions::found;
 
 const BAD_MODEL: &str = "invalid_model_configuration";
 
@@ -117,14 +118,10 @@ pub(super) async fn references(asked: &Asked, shape: &Shape) -> Result<(), Failu
 }
 
 async fn reference(asked: &Asked, instruction: &Map<String, Value>, path: &str) -> Result<(), Failure> {
+    if found(asked.app(), &asked.caller.tenant, instruction).await?.is_some() {
+        return Ok(());
+    }
     let text = instruction.get("id").and_then(Value::as_str).unwrap_or_default();
-    let version = instruction.get("version").and_then(Value::as_u64).map(u32::try_from);
-    let unknown = || {
-        let message = format!("{path} names the instruction '{text}', which does not exist, or not at this version");
-        Failure::invalid(path, message).code(steps::BAD_INSTRUCTION)
-    };
-    let id = text.strip_prefix("ins_").and_then(|id| id.parse().ok()).ok_or_else(unknown)?;
-    let version = version.transpose().map_err(|_| unknown())?;
-    let found = asked.app().instructions().find(&asked.caller.tenant, id, version).await?;
-    if found.is_some() { Ok(()) } else { Err(unknown()) }
+    let message = format!("{path} names the instruction '{text}', which does not exist, or not at this version");
+    Err(Failure::invalid(path, message).code(steps::BAD_INSTRUCTION))
 }

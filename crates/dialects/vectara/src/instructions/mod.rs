@@ -16,6 +16,7 @@ use sederunt_core::error::{Error, Kind};
 use sederunt_core::id::InstructionId;
 use sederunt_core::instruction::Syntax;
 
+pub(crate) use reference::found;
 pub(crate) use rendered::rendered;
 
 use crate::Dialect;

@@ -14,7 +14,7 @@ use crate::failure::Failure;
 const BATCH: u32 = 200;
 
 /// The instruction that a step refers to.
-pub(super) async fn found(
+pub(crate) async fn found(
     app: &App,
     tenant: &TenantId,
     reference: &Map<String, Value>,
