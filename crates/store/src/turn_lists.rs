@@ -23,7 +23,7 @@ macro_rules! listed {
             turn_columns!("t."),
             " from turns t where t.tenant = $1 and (t.created, t.id) ",
             $behind,
-            " ($2, $3) and t.deleted is null and t.kind not in ('import', 'compact') \
+            " ($2, $3) and t.deleted is null and t.kind <> 'import' and t.kind <> 'compact' \
              and (t.ended is null or t.recording <> 'nothing') \
              and ($5 < 0 or t.version = $5) and ",
             held!("t"),
