@@ -46,8 +46,12 @@ pub enum Action {
     Talk,
     #[error("read agents")]
     ReadAgents,
+    /// Change what agents are and run.
     #[error("write agents")]
     WriteAgents,
+    /// Make agents, put others in their place, delete them, hold their secrets.
+    #[error("manage agents")]
+    ManageAgents,
     /// See and change the sessions of every user of the tenant, not one's own only.
     #[error("see every user's sessions")]
     SeeAll,
@@ -58,7 +62,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ListSessions,
         Self::ReadSessions,
         Self::CreateSessions,
@@ -66,6 +70,7 @@ impl Action {
         Self::Talk,
         Self::ReadAgents,
         Self::WriteAgents,
+        Self::ManageAgents,
         Self::SeeAll,
         Self::Admin,
     ];

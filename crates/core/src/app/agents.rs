@@ -85,7 +85,7 @@ impl Agents<'_> {
         new: NewAgent,
         once: Option<RequestOnce<'_>>,
     ) -> Result<(Agent, AgentVersion)> {
-        caller.may_everywhere(Action::WriteAgents)?;
+        caller.may_everywhere(Action::ManageAgents)?;
         let now = self.0.now();
         let id = new.id.unwrap_or_else(|| AgentId(self.0.ports().ids.uuid(now)));
         let draft = new.save == Save::Draft;
@@ -291,7 +291,7 @@ impl Agents<'_> {
     /// Deletes an agent with its versions and sessions. Turns that run lose their lanes and end unheard. `Conflict(InUse)`
     /// if it has living sessions, unless `force`.
     pub async fn delete(&self, caller: &Caller, agent: AgentId, force: bool) -> Result<()> {
-        caller.may_on(Action::WriteAgents, agent)?;
+        caller.may_on(Action::ManageAgents, agent)?;
         if !self.0.store().delete_agent(&caller.tenant, agent, force, self.0.now()).await? {
             return Err(Error::not_found(Kind::Agent, agent));
         }

@@ -199,7 +199,7 @@ async fn the_first_key_is_made_without_a_server() {
         .json(&["key", "create", "--offline", "--user", "root", "--name", "first", "--grant", "all", "--set", &url])
         .await;
     assert!(made["secret"].as_str().unwrap().starts_with("sed_key_"));
-    assert_eq!(made["grants"].as_array().unwrap().len(), 9);
+    assert_eq!(made["grants"].as_array().unwrap().len(), 10);
 }
 
 #[tokio::test]

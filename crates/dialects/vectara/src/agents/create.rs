@@ -18,7 +18,7 @@ const ATTEMPTS: usize = 16;
 
 /// Makes an agent. 409 if the key that is given is taken.
 pub(crate) async fn create(mut asked: Asked) -> Answer {
-    asked.caller.may_everywhere(Action::WriteAgents)?;
+    asked.caller.may_everywhere(Action::ManageAgents)?;
     asked.timeout()?;
     let body = asked.json().await?;
     let fields = Fields::body(&body);

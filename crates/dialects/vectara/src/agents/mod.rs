@@ -32,13 +32,13 @@ pub(crate) fn routes() -> Router<Dialect> {
     let agents = get(operation(None, list::list)).post(operation(None, create::create));
     let agent = get(agent_operation(Action::ReadAgents, get::get))
         .patch(agent_operation(Action::WriteAgents, update::update))
-        .put(agent_operation(Action::WriteAgents, replace::replace))
-        .delete(agent_operation(Action::WriteAgents, delete::delete));
+        .put(agent_operation(Action::ManageAgents, replace::replace))
+        .delete(agent_operation(Action::ManageAgents, delete::delete));
     let identity = get(agent_operation(Action::ReadAgents, identity::read))
-        .patch(agent_operation(Action::WriteAgents, identity::update));
-    let secrets = get(agent_operation(Action::WriteAgents, secrets::read))
-        .put(agent_operation(Action::WriteAgents, secrets::replace))
-        .patch(agent_operation(Action::WriteAgents, secrets::update));
+        .patch(agent_operation(Action::ManageAgents, identity::update));
+    let secrets = get(agent_operation(Action::ManageAgents, secrets::read))
+        .put(agent_operation(Action::ManageAgents, secrets::replace))
+        .patch(agent_operation(Action::ManageAgents, secrets::update));
     Router::new()
         .route("/v2/agents", agents)
         .route(agent!(""), agent)

@@ -38,7 +38,7 @@ pub(crate) fn routes() -> Router<Dialect> {
     let events =
         get(agent_operation(Action::ListSessions, list::list)).post(agent_operation(Action::Talk, create::create));
     let event = get(agent_operation(Action::ListSessions, one::get))
-        .delete(agent_operation(Action::ManageSessions, one::delete));
+        .delete(agent_operation(Action::ManageAgents, one::delete));
     Router::new()
         .route(session!("/events"), events)
         .route(session!("/events/{event_id}"), event)

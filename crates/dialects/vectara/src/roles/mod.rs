@@ -19,9 +19,21 @@ struct Role {
 
 const EVERYTHING: &[Action] = &Action::ALL;
 const READS: &[Action] = &[Action::ReadAgents, Action::ListSessions, Action::ReadSessions, Action::SeeAll];
-const WRITES: &[Action] = &[
+const DEVELOPS: &[Action] = &[
     Action::ReadAgents,
     Action::WriteAgents,
+    Action::ListSessions,
+    Action::ReadSessions,
+    Action::CreateSessions,
+    Action::ManageSessions,
+    Action::Talk,
+    Action::SeeAll,
+];
+/// What a developer does, and the making and deleting of agents.
+const ADMINISTERS: &[Action] = &[
+    Action::ReadAgents,
+    Action::WriteAgents,
+    Action::ManageAgents,
     Action::ListSessions,
     Action::ReadSessions,
     Action::CreateSessions,
@@ -37,8 +49,8 @@ const TALKS: &[Action] = &[Action::CreateSessions, Action::ReadSessions, Action:
 const ACCOUNT: [Role; 13] = [
     Role { name: "owner", actions: EVERYTHING },
     Role { name: "administrator", actions: EVERYTHING },
-    Role { name: "agent_administrator", actions: WRITES },
-    Role { name: "agent_developer", actions: WRITES },
+    Role { name: "agent_administrator", actions: ADMINISTERS },
+    Role { name: "agent_developer", actions: DEVELOPS },
     Role { name: "viewer", actions: READS },
     Role { name: "agent_viewer", actions: READS },
     Role { name: "agent_user", actions: TALKS },
@@ -145,7 +157,7 @@ mod tests {
 
     #[test]
     fn grants_are_called_by_the_roles_that_give_them() {
-        for role in ["owner", "agent_administrator", "viewer", "agent_user"] {
+        for role in ["owner", "agent_administrator", "agent_developer", "viewer", "agent_user"] {
             assert_eq!(account_roles(&grants([role], [])), [role]);
             if on_agent(role).is_some() {
                 assert_eq!(agent_roles(&grants([], [(agent(1), role)])), [(agent(1), role)]);

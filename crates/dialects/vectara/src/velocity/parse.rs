@@ -15,14 +15,14 @@ pub(super) fn template(source: &str) -> Result<Vec<Node>, TemplateError> {
 /// The pieces up to the end of what the cursor has.
 pub(super) fn whole(cursor: &mut Cursor<'_>) -> Result<Vec<Node>, TemplateError> {
     match nodes(cursor)? {
-        (nodes, End::Source) => Ok(nodes),
-        (_, End::End) => Err(cursor.refuse("this #end ends nothing")),
-        (_, End::Else | End::ElseIf(_)) => Err(cursor.refuse("there is no #if before this")),
+        (nodes, Close::Source) => Ok(nodes),
+        (_, Close::End) => Err(cursor.refuse("this #end ends nothing")),
+        (_, Close::Else | Close::ElseIf(_)) => Err(cursor.refuse("there is no #if before this")),
     }
 }
 
 /// What pieces end at.
-enum End {
+enum Close {
     Source,
     End,
     Else,
@@ -31,20 +31,20 @@ enum End {
 
 /// What begins with a number sign.
 enum Directive {
-    End(End),
+    Close(Close),
     If(Expression),
     Foreach(String, Expression),
     Node(Node),
     Comment,
 }
 
-fn nodes(cursor: &mut Cursor<'_>) -> Result<(Vec<Node>, End), TemplateError> {
+fn nodes(cursor: &mut Cursor<'_>) -> Result<(Vec<Node>, Close), TemplateError> {
     cursor.sink()?;
     let mut nodes = Vec::new();
     let mut text = String::new();
     let end = loop {
         let start = cursor.at();
-        let Some(next) = cursor.next() else { break End::Source };
+        let Some(next) = cursor.next() else { break Close::Source };
         match next {
             // A sign behind a backslash is a sign.
             '\\' if cursor.peek().is_some_and(|c| c == '$' || c == '#') => text.extend(cursor.next()),
@@ -73,20 +73,20 @@ fn nodes(cursor: &mut Cursor<'_>) -> Result<(Vec<Node>, End), TemplateError> {
                     continue;
                 };
                 drop_line(cursor, start, &mut text);
-                if let Directive::End(end) = directive {
+                if let Directive::Close(end) = directive {
                     break end;
                 }
                 flush(&mut nodes, &mut text);
                 match directive {
                     Directive::If(condition) => nodes.push(choice(cursor, condition)?),
                     Directive::Foreach(variable, list) => {
-                        let (body, End::End) = self::nodes(cursor)? else {
+                        let (body, Close::End) = self::nodes(cursor)? else {
                             return Err(cursor.refuse("a #foreach is without its #end"));
                         };
                         nodes.push(Node::Foreach { variable, list, body });
                     }
                     Directive::Node(node) => nodes.push(node),
-                    Directive::Comment | Directive::End(_) => {}
+                    Directive::Comment | Directive::Close(_) => {}
                 }
             }
             other => text.push(other),
@@ -123,15 +123,15 @@ fn choice(cursor: &mut Cursor<'_>, first: Expression) -> Result<Node, TemplateEr
         let (body, end) = nodes(cursor)?;
         branches.push((condition, body));
         match end {
-            End::ElseIf(next) => condition = next,
-            End::End => return Ok(Node::If { branches, otherwise: Vec::new() }),
-            End::Else => {
-                let (otherwise, End::End) = nodes(cursor)? else {
+            Close::ElseIf(next) => condition = next,
+            Close::End => return Ok(Node::If { branches, otherwise: Vec::new() }),
+            Close::Else => {
+                let (otherwise, Close::End) = nodes(cursor)? else {
                     return Err(cursor.refuse("an #else is without its #end"));
                 };
                 return Ok(Node::If { branches, otherwise });
             }
-            End::Source => return Err(cursor.refuse("an #if is without its #end")),
+            Close::Source => return Err(cursor.refuse("an #if is without its #end")),
         }
     }
 }
@@ -154,12 +154,12 @@ fn directive(cursor: &mut Cursor<'_>) -> Result<Option<Directive>, TemplateError
         return Ok(None);
     }
     Ok(Some(match name {
-        "end" => Directive::End(End::End),
-        "else" => Directive::End(End::Else),
+        "end" => Directive::Close(Close::End),
+        "else" => Directive::Close(Close::Else),
         "break" => Directive::Node(Node::Break),
         "stop" => Directive::Node(Node::Stop),
         "if" => Directive::If(condition(cursor)?),
-        "elseif" => Directive::End(End::ElseIf(condition(cursor)?)),
+        "elseif" => Directive::Close(Close::ElseIf(condition(cursor)?)),
         "foreach" => {
             open(cursor)?;
             let variable = variable(cursor)?;

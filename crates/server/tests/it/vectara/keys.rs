@@ -184,3 +184,25 @@ async fn what_is_no_key_is_refused_with_its_field() {
         desk.alice.get(&format!("{KEYS}/{id}")).await.expect(404);
     }
 }
+
+#[tokio::test]
+async fn a_developer_changes_agents_and_an_administrator_makes_and_deletes_them() {
+    let desk = Desk::new().await;
+    desk.agent("one").await;
+    let (_, developer) = made(&desk, json!({"name": "d", "api_roles": ["agent_developer"]})).await;
+    let (_, administrator) = made(&desk, json!({"name": "a", "api_roles": ["agent_administrator"]})).await;
+    patch(&developer, &agent_at("one"), json!({"description": "Changed."})).await.expect(200);
+    let secrets = format!("{}/secrets", agent_at("one"));
+    for refused in [
+        developer.post("/v2/agents", super::smallest("two")).await,
+        developer.put(&agent_at("one"), super::smallest("one")).await,
+        developer.get(&secrets).await,
+        developer.delete(&agent_at("one")).await,
+    ] {
+        assert_eq!(refused.json(403)["code"], "forbidden");
+    }
+    administrator.post("/v2/agents", super::smallest("two")).await.expect(201);
+    administrator.get(&secrets).await.expect(200);
+    administrator.delete(&agent_at("one")).await.expect(204);
+    administrator.get(KEYS).await.expect(403);
+}
