@@ -1,8 +1,11 @@
 //! Sessions: what they look like, whole, how they are found, and what becomes of them.
 
+use http::Method;
 use serde_json::{Value, json};
 
-use super::{Desk, agent_at, patch, session_at, sessions_of};
+use super::{Desk, agent_at, events_of, patch, session_at, sessions_of};
+use crate::harness::House;
+use crate::world::soon;
 
 const COMPACTION: &str =
     r#"{"enabled":true,"threshold_percent":80,"keep_recent_inputs":1,"tool_event_policy":"include_outputs"}"#;
@@ -237,4 +240,35 @@ async fn another_users_sessions_are_not_there() {
     bob.get(&session_at("a", "s")).await.json(404);
     patch(&bob, &session_at("a", "s"), json!({"name": "mine"})).await.json(404);
     bob.delete(&session_at("a", "s")).await.json(404);
+}
+
+#[tokio::test]
+async fn a_session_that_runs_says_so_and_is_interrupted_when_it_is_deleted() {
+    const SCRIPT: &str = r#"
+        builtin = false
+        [[rule]]
+        reply = "one two three"
+        fault = { kind = "hang", after = 2 }
+    "#;
+    let desk = Desk::of(House::new().script(SCRIPT).held()).await;
+    desk.agent("a").await;
+    let key = desk.session("a").await;
+    let say = json!({"messages": [{"type": "text", "content": "hi"}], "stream_response": true});
+    let request = desk.alice.request(Method::POST, &events_of("a", &key)).json(&say);
+    let mut stream = request.send().await.unwrap();
+    let mut told = String::new();
+    soon(async {
+        while !told.contains("two ") {
+            told.push_str(std::str::from_utf8(&stream.chunk().await.unwrap().unwrap()).unwrap());
+        }
+    })
+    .await;
+    assert_eq!(desk.alice.get(&session_at("a", &key)).await.json(200)["status"], "running");
+    soon(desk.alice.delete(&session_at("a", &key))).await.expect(204);
+    let rest = soon(stream.text()).await.unwrap();
+    assert!(
+        rest.contains(r#""type":"session_interrupted""#) && rest.ends_with("data: {\"type\":\"end\"}\n\n"),
+        "{rest}"
+    );
+    desk.alice.get(&session_at("a", &key)).await.json(404);
 }
