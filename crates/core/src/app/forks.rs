@@ -87,7 +87,8 @@ impl Sessions<'_> {
             let item = self.item_of(&turn, 0, body);
             record.push(TurnRecord { turn, items: vec![item] });
         }
-        record.extend(self.copies(&session, source.agent, self.kept_turns(source).await?, entries));
+        let turns = self.turns_of(source, &entries).await?;
+        record.extend(self.copies(&session, source.agent, turns, entries));
         number(&mut record);
         let artifacts = self.0.artifacts().renamed(&mut record);
         self.0.store().insert_record(&session, &record).await?;
@@ -116,13 +117,14 @@ impl Sessions<'_> {
         }
     }
 
-    /// The kept turns of a session by their ids.
-    async fn kept_turns(&self, session: &Session) -> Result<HashMap<TurnId, Turn>> {
+    /// The turns of a session that have these items, by their ids.
+    async fn turns_of(&self, session: &Session, entries: &[Entry]) -> Result<HashMap<TurnId, Turn>> {
+        let wanted: HashSet<TurnId> = entries.iter().map(|entry| entry.item.turn).collect();
         let (mut turns, mut after) = (HashMap::new(), None);
         loop {
             let batch = self.0.store().all_turns(&session.tenant, session.id, after, BATCH).await?;
             after = batch.last().filter(|_| batch.len() == BATCH as usize).map(|last| (last.created, last.id));
-            turns.extend(batch.into_iter().filter(|turn| turn.kept).map(|turn| (turn.id, turn)));
+            turns.extend(batch.into_iter().filter(|turn| wanted.contains(&turn.id)).map(|turn| (turn.id, turn)));
             if after.is_none() {
                 return Ok(turns);
             }

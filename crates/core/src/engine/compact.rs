@@ -207,11 +207,14 @@ async fn summary(
     Err(FaultKind::BrokenStream.with("the stream ended without a stop"))
 }
 
-/// A line as one text: every model can read it, whatever tools it has.
+/// A line as one text: every model can read it, whatever tools it has. Summaries of what came before come first, wherever
+/// they were made.
 fn transcript(items: &[&ItemBody], tools: ToolSight) -> String {
     let mut tool_of: HashMap<&str, &str> = HashMap::new();
     let mut passages = Vec::new();
-    for item in items {
+    let (summaries, rest): (Vec<_>, Vec<_>) =
+        items.iter().copied().partition(|item| matches!(item, ItemBody::Compaction { .. }));
+    for item in summaries.into_iter().chain(rest) {
         match item {
             ItemBody::UserMessage { text } => passages.push(format!("User: {text}")),
             ItemBody::SystemMessage { text } => passages.push(format!("System: {text}")),
@@ -240,4 +243,18 @@ fn transcript(items: &[&ItemBody], tools: ToolSight) -> String {
         }
     }
     passages.join("\n\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_comes_before_what_was_said_since_what_it_stands_for() {
+        let user = |text: &str| ItemBody::UserMessage { text: text.into() };
+        let summary =
+            ItemBody::Compaction { summary: "They met.".into(), up_to: TurnId(uuid::Uuid::nil()), turns: 1, items: 2 };
+        let told = transcript(&[&user("two"), &summary, &user("three")], ToolSight::All);
+        assert_eq!(told, "Summary of what came before: They met.\n\nUser: two\n\nUser: three");
+    }
 }

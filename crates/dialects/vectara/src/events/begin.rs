@@ -1,6 +1,7 @@
 //! An input begins a turn, and what it comes to is the answer: whole, or as it comes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::response::Response;
 use http::StatusCode;
@@ -27,6 +28,9 @@ use crate::failure::Failure;
 use crate::instructions::rendered;
 use crate::operation::Answer;
 use crate::sessions::compaction;
+
+/// The longest that input waits for its turn, whatever its caller says.
+const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
 /// A compaction by these settings of a session.
 pub(crate) fn compaction_by(settings: &Map<String, Value>) -> Compaction {
@@ -81,7 +85,8 @@ impl Scene {
             schema,
             has_tools: !version.definition.tools.is_empty(),
             window,
-            deadline: asked.timeout()?.map(|time| Instant::now() + time),
+            // A time that no clock reaches is no limit.
+            deadline: asked.timeout()?.and_then(|time| Instant::now().checked_add(time)),
             app,
             agent,
             session,
@@ -112,6 +117,8 @@ impl Scene {
             input: items,
             kind,
             instructions: rendered(&self.app, &self.agent, &self.shape, &self.session).await?,
+            // Whatever the agent says, which may have been made for another API.
+            when_busy: Some(WhenBusy::Reject),
             caller_runs_tools: true,
             on_failure: if stream { OnFailure::Keep } else { OnFailure::KeepIfLasting },
             compaction: self.compacts().then(|| self.compaction()),
@@ -144,9 +151,18 @@ impl Scene {
         Ok(self.app.turns().start(&self.caller, self.agent.id, self.session.id, new, None).await?)
     }
 
-    /// Begins a turn when it can, also if the caller goes away meanwhile.
+    /// Begins a turn when it can, also if the caller goes away meanwhile, but not later than the caller waits.
     pub async fn begin_anyhow(&self, new: NewTurn) -> Result<Started, Failure> {
-        Ok(self.app.turns().start_anyhow(&self.caller, self.agent.id, self.session.id, new).await?)
+        let patience =
+            self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()).min(LONGEST_WAIT));
+        let new = NewTurn { patience: patience.or(new.patience), ..new };
+        let begun = self.app.turns().start_anyhow(&self.caller, self.agent.id, self.session.id, new).await;
+        begun.map_err(|error| match error {
+            Error::Conflict { kind: Conflict::Busy, .. } if self.deadline.is_some_and(|end| Instant::now() >= end) => {
+                too_late()
+            }
+            other => other.into(),
+        })
     }
 
     /// What a turn came to, if it came to that in time. `own` is the turn that the request asked for: if the caller stops

@@ -263,7 +263,7 @@ async fn a_stream_is_ascii_and_has_no_ids_of_frames() {
     assert!(reply.body.lines().all(|line| line.is_empty() || line.starts_with("data: {")), "{}", reply.body);
     let frames = frames(&reply.body);
     let told = frames.iter().filter(|frame| frame["type"] == "streaming_agent_output");
-    assert_eq!(told.map(|frame| said(frame)).collect::<String>(), "You said: é 🙂");
+    assert_eq!(told.map(said).collect::<String>(), "You said: é 🙂");
 }
 
 #[tokio::test]
@@ -684,6 +684,18 @@ async fn who_does_not_wait_long_is_told_that_it_takes_longer() {
     let told = kinds(&frames);
     assert_eq!(told[told.len() - 2..], ["error", "end"]);
     assert_eq!(talk.events("").await.len(), 2);
+}
+
+#[tokio::test]
+async fn who_does_not_wait_long_gives_up_their_place_in_the_queue() {
+    let talk = Talk::new().await;
+    let (_running, _) = talk.hang().await;
+    for body in [since(message("x"), "start"), json!({"type": "compact"})] {
+        let request = talk.alice().request(Method::POST, &talk.path()).header("request-timeout-millis", "50");
+        assert_eq!(soon(Reply::of(request.json(&body))).await.json(408)["code"], "request_timeout");
+    }
+    talk.make(json!({"type": "interrupt"})).await;
+    assert_eq!(talk.events("").await.iter().map(said).collect::<Vec<_>>(), ["hang", "one two "]);
 }
 
 #[tokio::test]

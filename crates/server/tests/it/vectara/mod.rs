@@ -2,6 +2,7 @@
 
 mod agents;
 mod artifacts;
+mod elsewhere;
 mod errors;
 mod events;
 mod forks;
