@@ -46,7 +46,7 @@ pub struct Session {
     pub metadata: Map<String, Value>,
     /// A disabled session takes no turns.
     pub enabled: bool,
-    /// How long it lives after its last turn; for ever if `None`.
+    /// How long it lives after its last kept turn, or, if it goes idle by time, after its last activity; for ever if `None`.
     #[serde(with = "nanos")]
     pub ttl: Option<Duration>,
     /// When it was made.
@@ -152,7 +152,7 @@ pub struct NewSession {
     pub metadata: Map<String, Value>,
     /// Whether it takes turns.
     pub enabled: bool,
-    /// How long it lives after its last turn; for ever if `None`.
+    /// How long it lives after its last kept turn, or, if it goes idle by time, after its last activity; for ever if `None`.
     pub ttl: Option<Duration>,
     /// How long after its last activity it counts as idle; never if absent.
     pub idle_after: Option<Duration>,

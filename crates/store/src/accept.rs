@@ -10,7 +10,7 @@ use sederunt_core::{Error, Result};
 use crate::driver::{Guard, Outcome, Params, Step, params, unsettled};
 use crate::requests::remember;
 use crate::rows::{self, Columns, item_json, json, word};
-use crate::sessions::{insertion, living, prolonged, stopped};
+use crate::sessions::{attended, insertion, living, stopped};
 use crate::turns::held;
 use crate::{SqlStore, TRIES, artifacts, finish};
 
@@ -19,7 +19,7 @@ pub(crate) const ENTER: &str = concat!(
     "update sessions set running = running + 1, asleep = 0, ",
     stopped!("$3"),
     ", ",
-    prolonged!("$3"),
+    attended!("$3"),
     " where tenant = $1 and id = $2 and enabled = 1 and ",
     living!("", "$3"),
     " and exists (select 1 from agents a where a.tenant = $1 and a.id = sessions.agent and a.enabled = 1 \

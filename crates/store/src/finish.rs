@@ -13,7 +13,7 @@ use crate::accept::insert_item;
 use crate::conversation_items::MASK;
 use crate::driver::{Guard, Outcome, Step, params};
 use crate::rows::{self, json, turn_columns, word};
-use crate::sessions::prolonged;
+use crate::sessions::{attended, prolonged};
 use crate::walk::{DRAW, LEAVE};
 
 pub(crate) const RELEASE: &str =
@@ -25,9 +25,8 @@ pub(crate) const APPEND_PARTS_FENCED: &str = "insert into parts (tenant, turn, f
      where l.tenant = $1 and l.lane = $2 and l.node = $3 and l.token = $4 and l.turn = $5 on conflict do nothing";
 const HELD: &str = "select 1 from leases where tenant = $1 and lane = $2 and node = $3 and token = $4 and turn = $5";
 const DROP_PARTS: &str = "delete from parts where tenant = $1 and turn = $2";
-/// A turn that fails is activity too.
 pub(crate) const LEAVE_SESSION: &str =
-    concat!("update sessions set running = running - 1, ", prolonged!("$3"), " where tenant = $1 and id = $2");
+    concat!("update sessions set running = running - 1, ", attended!("$3"), " where tenant = $1 and id = $2");
 
 macro_rules! end {
     ($kept:expr) => {

@@ -79,6 +79,23 @@ macro_rules! prolonged {
 }
 pub(crate) use prolonged;
 
+/// A turn that begins, or ends without a trace in the record, is activity; it prolongs the life of sessions that go idle
+/// for want of activity. What the others live by is their record.
+macro_rules! attended {
+    ($now:literal) => {
+        concat!(
+            "accessed = ",
+            $now,
+            ", expires = case when idle_after is null then expires when ttl > 9223372036854775807 - ",
+            $now,
+            " then 9223372036854775807 else ",
+            $now,
+            " + ttl end"
+        )
+    };
+}
+pub(crate) use attended;
+
 macro_rules! change {
     ($set:expr, $condition:expr) => {
         concat!(

@@ -109,6 +109,21 @@ async fn a_running_turn_keeps_its_session_alive() {
 }
 
 #[tokio::test]
+async fn a_session_that_never_goes_idle_lives_by_its_record_alone() {
+    each(async |world| {
+        let session = world.mortal_session(&world.agent("helper").await, at(0)).await;
+        let accept = world.accept(&session, "hi", at(10));
+        world.store.accept_turn(&accept).await.unwrap();
+        assert_eq!(world.read(&session).await.unwrap().expires, session.expires);
+        let end = Finish { kept: false, ..world.finish(&accept, "", at(20)) };
+        world.store.finish_turn(&end).await.unwrap();
+        let left = world.read(&session).await.unwrap();
+        assert_eq!((left.accessed, left.updated, left.expires), (at(20), at(0), session.expires));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_alias_is_unique_in_its_session() {
     each(async |world| {
         let agent = world.agent("helper").await;
