@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Time;
 use crate::id::ItemId;
 use crate::item::{Item, ItemBody};
-use crate::part::{Part, PartBody, fold};
+use crate::part::{Part, PartBody, fold, fold_ends};
 use crate::store::{Fence, TurnRecord};
 use crate::turn::{Ending, OnDisconnect, Recording, Turn};
 
@@ -122,6 +122,20 @@ impl Live {
     /// What it has said and done so far.
     pub fn items(&self) -> Vec<ItemBody> {
         fold(&self.log().parts)
+    }
+
+    /// What it has said and done so far, each with when; text that may still grow is left out.
+    pub fn whole_items(&self) -> Vec<(ItemBody, Time)> {
+        let log = self.log();
+        let mut items = fold_ends(&log.parts);
+        let grows = |item: &ItemBody| {
+            matches!(item, ItemBody::AgentMessage { .. } | ItemBody::Reasoning { .. } | ItemBody::Refusal { .. })
+        };
+        if !log.has_ended() && items.last().is_some_and(|(item, _)| grows(item)) {
+            items.pop();
+        }
+        let at = |end| log.time_of(end).unwrap_or(self.turn.created);
+        items.into_iter().map(|(item, end)| (item, at(end))).collect()
     }
 
     /// Gives the running loop something to hear at its next step; `false` if it takes no more.

@@ -15,6 +15,7 @@ mod input;
 mod list;
 mod one;
 mod outstanding;
+mod running;
 mod tell;
 mod usage;
 
@@ -22,10 +23,9 @@ use axum::Router;
 use axum::routing::{get, post};
 use sederunt_core::caller::Action;
 
-#[expect(unused_imports, reason = "what the other resources of a session name events and tell inputs by")]
 pub(crate) use {
     begin::{answer, compaction_by},
-    id::{event_id, parse},
+    id::parse,
     input::{Message, behavior, messages, since},
     usage::usage,
 };

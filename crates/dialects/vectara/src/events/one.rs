@@ -1,5 +1,6 @@
 //! `GET` and `DELETE …/events/{event_id}`.
 
+use sederunt_core::Error;
 use sederunt_core::agent::Agent;
 use sederunt_core::id::TurnId;
 use sederunt_core::item::Entry;
@@ -8,6 +9,7 @@ use sederunt_core::session::Session;
 use super::event::stored;
 use super::id;
 use super::list::tools;
+use super::running::Running;
 use crate::answer;
 use crate::asked::Asked;
 use crate::failure::Failure;
@@ -17,7 +19,14 @@ use crate::operation::Answer;
 pub(super) async fn get(asked: Asked, agent: Agent) -> Answer {
     let session = asked.session(&agent).await?;
     let (turn, position) = named(&asked)?;
-    let entry = asked.app().record().get(&session, turn, position).await.map_err(|error| unknown(error, &asked))?;
+    let running = Running::of(asked.app(), &session).filter(|running| running.turn == turn);
+    let entry = match (asked.app().record().get(&session, turn, position).await, running) {
+        (Err(Error::NotFound { .. }), Some(running)) => {
+            let found = running.events.into_iter().find(|(at, _)| *at == position);
+            return found.map(|(_, event)| answer::json(&event)).ok_or_else(|| missing(&asked));
+        }
+        (found, _) => found.map_err(|error| unknown(error, &asked))?,
+    };
     view(&asked, &session, entry).await
 }
 
@@ -44,9 +53,9 @@ pub(super) fn named(asked: &Asked) -> Result<(TurnId, u32), Failure> {
 }
 
 /// The service's word for an event that is not there.
-pub(super) fn unknown(error: sederunt_core::Error, asked: &Asked) -> Failure {
+pub(super) fn unknown(error: Error, asked: &Asked) -> Failure {
     match error {
-        sederunt_core::Error::NotFound { .. } => missing(asked),
+        Error::NotFound { .. } => missing(asked),
         other => other.into(),
     }
 }
