@@ -81,8 +81,14 @@ pub async fn install(app: &App, rid: impl Fn(AgentId) -> String) -> Result<Demo>
     let mut agents = Vec::new();
     for (key, id, definition) in [("echo", ECHO, echo()), ("support", SUPPORT, support()?)] {
         let name = definition.name.clone();
-        let new =
-            NewAgent { key: key.parse()?, id: Some(id), definition, save: Save::Publish, extra: Default::default() };
+        let new = NewAgent {
+            key: key.parse()?,
+            id: Some(id),
+            definition,
+            save: Save::Publish,
+            enabled: true,
+            extra: Default::default(),
+        };
         match app.agents().create(&caller, new, None).await {
             Ok(_) | Err(Error::Conflict { kind: Conflict::AlreadyExists, .. }) => {}
             Err(error) => return Err(error),

@@ -43,6 +43,8 @@ pub struct NewAgent {
     pub definition: Definition,
     /// What the first version is.
     pub save: Save,
+    /// Whether its sessions take turns.
+    pub enabled: bool,
     /// What dialects keep.
     pub extra: Opaque,
 }
@@ -93,7 +95,7 @@ impl Agents<'_> {
             tenant: caller.tenant.clone(),
             id,
             key: new.key,
-            enabled: true,
+            enabled: new.enabled,
             created: now,
             updated: now,
             ordinal: 1,

@@ -132,7 +132,7 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Json<Shown>), Refusal> {
     let ((definition, save), rest) = versions_of(body.definition, body.publish, body.versions)?;
     let id = body.id.as_deref().map(|text| id_in(text).ok_or_else(|| not_an_id(text))).transpose()?;
-    let new = NewAgent { key: body.key, id, definition, save, extra: Default::default() };
+    let new = NewAgent { key: body.key, id, definition, save, enabled: true, extra: Default::default() };
     let agents = control.app().agents();
     let (mut agent, _) = agents.create(&caller, new, None).await?;
     for (definition, save) in rest {

@@ -129,6 +129,7 @@ impl World {
             id: None,
             definition,
             save: Save::Publish,
+            enabled: true,
             extra: Default::default(),
         };
         let (agent, _) = app.agents().create(&user("admin"), new, None).await.unwrap();

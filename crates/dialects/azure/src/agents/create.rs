@@ -86,7 +86,7 @@ pub(crate) async fn make(
         kept[DIGITAL_WORKER] = worker.into();
     }
     let save = if given.draft { Save::Draft } else { Save::Publish };
-    let new = NewAgent { key, id: None, definition: given.definition, save, extra };
+    let new = NewAgent { key, id: None, definition: given.definition, save, enabled: true, extra };
     Ok(asked.app().agents().create(&asked.caller, new, once).await?)
 }
 

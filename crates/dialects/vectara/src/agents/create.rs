@@ -38,9 +38,10 @@ pub(crate) async fn create(mut asked: Asked) -> Answer {
             None => key::generated("agt", shape.name(), &asked.app().ports().ids)?,
         };
         let text = key.to_string();
-        let new = NewAgent { key, id: None, definition: runs.clone(), save: Save::Publish, extra: Opaque::default() };
+        let (definition, extra) = (runs.clone(), Opaque::default());
+        let new = NewAgent { key, id: None, definition, save: Save::Publish, enabled, extra };
         let agents = asked.app().agents();
-        let (mut agent, version) = match agents.create(&asked.caller, new, None).await {
+        let (agent, version) = match agents.create(&asked.caller, new, None).await {
             Err(Error::Conflict { kind: Conflict::AlreadyExists, .. }) if given.is_none() && attempt < ATTEMPTS => {
                 continue;
             }
@@ -50,9 +51,6 @@ pub(crate) async fn create(mut asked: Asked) -> Answer {
             }
             made => made?,
         };
-        if !enabled {
-            agent = agents.set_enabled(&asked.caller, agent.id, false).await?;
-        }
         return Ok(answer::json_with(StatusCode::CREATED, &view::agent(&agent, &version)));
     }
     Err(Error::unavailable("no key could be found for the agent").into())

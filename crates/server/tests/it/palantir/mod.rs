@@ -154,7 +154,8 @@ fn at(agent: &str, rest: &str) -> String {
 /// Makes an agent.
 pub async fn agent(house: &House, key: &str, definition: Value, save: Save) -> AgentId {
     let definition: Definition = serde_json::from_value(definition).unwrap();
-    let new = NewAgent { key: key.parse().unwrap(), id: None, definition, save, extra: Default::default() };
+    let new =
+        NewAgent { key: key.parse().unwrap(), id: None, definition, save, enabled: true, extra: Default::default() };
     house.app().agents().create(&operator(), new, None).await.unwrap().0.id
 }
 
