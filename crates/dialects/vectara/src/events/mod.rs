@@ -37,8 +37,8 @@ pub(crate) fn routes() -> Router<Dialect> {
     // Roles that may talk but not list sessions may not read events either.
     let events =
         get(agent_operation(Action::ListSessions, list::list)).post(agent_operation(Action::Talk, create::create));
-    let event = get(agent_operation(Action::ListSessions, one::get))
-        .delete(agent_operation(Action::ManageAgents, one::delete));
+    let event =
+        get(agent_operation(Action::ListSessions, one::get)).delete(agent_operation(Action::ManageAgents, one::delete));
     Router::new()
         .route(session!("/events"), events)
         .route(session!("/events/{event_id}"), event)
