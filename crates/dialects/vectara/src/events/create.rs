@@ -5,10 +5,11 @@ use sederunt_core::error::{Conflict, Error};
 use sederunt_core::session::SessionStatus;
 use sederunt_core::turn::{Compaction, NewTurn, TurnKind};
 
-use super::begin::{Scene, answer, answer_turn, told};
+use super::begin::{answer, answer_turn, told};
 use super::expansion::end;
 use super::input::{Request, What, no_event};
 use super::outstanding::{pending, results, shape};
+use super::scene::Scene;
 use super::{frames, id, tell};
 use crate::artifacts::upload;
 use crate::asked::Asked;

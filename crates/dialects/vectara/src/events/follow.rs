@@ -14,13 +14,13 @@ use sederunt_core::turn::NewTurn;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use super::begin::Scene;
 use super::event::stored;
 use super::expansion::{again, end, error};
 use super::frames::{Out, Unheard};
 use super::id::event_id;
 use super::input::{Since, no_event};
 use super::list::tools;
+use super::scene::Scene;
 use super::tell::{self, Telling};
 use crate::failure::Failure;
 

@@ -16,6 +16,7 @@ mod list;
 mod one;
 mod outstanding;
 mod running;
+mod scene;
 mod tell;
 mod usage;
 
@@ -24,9 +25,10 @@ use axum::routing::{get, post};
 use sederunt_core::caller::Action;
 
 pub(crate) use {
-    begin::{answer, compaction_by},
+    begin::answer,
     id::parse,
     input::{Message, behavior, messages, since},
+    scene::compaction_by,
     usage::usage,
 };
 

@@ -6,9 +6,9 @@ use sederunt_core::engine::{Live, Started};
 use sederunt_core::part::PartBody;
 use sederunt_core::turn::{CancelOutcome, NewTurn};
 
-use super::begin::Scene;
 use super::expansion::{Expansion, again, end, error};
 use super::frames::{Out, Unheard};
+use super::scene::Scene;
 
 /// What is told of a turn.
 #[derive(Clone, Copy, Debug)]
