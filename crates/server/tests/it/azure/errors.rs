@@ -62,7 +62,7 @@ async fn grants() {
     let reader = desk.house.holder(&secret);
     reader.get(&at("/agents")).await.expect(200);
     let made = reader.post(&at("/agents/new/versions"), json!({"definition": prompt()})).await;
-    is(&made, 403, "forbidden", None, "You may not write agents here.");
+    is(&made, 403, "forbidden", None, "You may not manage agents here.");
     // A key is good in its own tenant only.
     let elsewhere = reader.get("/api/projects/elsewhere/agents?api-version=v1").await;
     is(&elsewhere, 404, "not_found", None, "project 'elsewhere' does not exist");
