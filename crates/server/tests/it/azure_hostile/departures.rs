@@ -9,7 +9,7 @@ use super::Hall;
 use crate::azure::talk::{id, openai, plan, project, said};
 use crate::azure::{at, session_at};
 use crate::harness::Reply;
-use crate::world::soon;
+use crate::world::{aside, soon};
 
 impl Hall {
     /// Waits until no more turns run than this.
@@ -32,7 +32,7 @@ async fn whenever_a_client_leaves_its_foreground_response_ends_and_its_conversat
                     response.chunk().await.unwrap().unwrap();
                 }
             } else {
-                let waiting = tokio::spawn(request.send());
+                let waiting = aside(request.send());
                 soon(async { while hall.running_turns().await != 2 {} }).await;
                 waiting.abort();
             }
@@ -72,7 +72,7 @@ async fn who_leaves_while_waiting_for_a_conversation_gives_up_their_place() {
         let body = json!({"input": "three words", "conversation": conversation});
         hall.desk.alice.request(Method::POST, &openai("clerk", "/responses")).json(&body).send()
     };
-    let first = tokio::spawn(ask());
+    let first = aside(ask());
     // The queue holds one: who comes after it is told so at once.
     soon(async { while ask_for_a_moment(&hall, &conversation).await != Some(429) {} }).await;
     first.abort();
