@@ -1,9 +1,11 @@
 //! API keys: what they open in every dialect, what their roles allow, and how they are switched off.
 
+use http::Method;
+use reqwest::Url;
 use serde_json::{Value, json};
 
 use super::{Desk, agent_at, events_of, patch, session_at, sessions_of};
-use crate::harness::{House, Persona};
+use crate::harness::{House, Persona, Reply};
 
 const KEYS: &str = "/v2/api_keys";
 
@@ -205,4 +207,45 @@ async fn a_developer_changes_agents_and_an_administrator_makes_and_deletes_them(
     administrator.get(&secrets).await.expect(200);
     administrator.delete(&agent_at("one")).await.expect(204);
     administrator.get(KEYS).await.expect(403);
+}
+
+#[tokio::test]
+async fn what_somebody_signed_in_for_goes_when_their_key_is_switched_off() {
+    let desk = Desk::of(House::new().in_earnest()).await;
+    let (key, _) = made(&desk, json!({"name": "k", "api_roles": ["agent_developer"]})).await;
+    let callback = "http://127.0.0.1:4321/callback";
+    let page = json!({"name": "Page", "redirect_uris": [callback], "public": true});
+    let page = desk.alice.post("/control/v1/applications", page).await.json(201);
+    let client = page["client_id"].as_str().unwrap();
+    let send = async |path: &str, form: &[(&str, &str)]| {
+        let form = Url::parse_with_params("http://form/", form).unwrap().query().unwrap().to_owned();
+        let request = desk.house.stranger().request(Method::POST, path);
+        Reply::of(request.header("content-type", "application/x-www-form-urlencoded").body(form)).await
+    };
+    // The pair of RFC 7636, appendix B.
+    let approved = [
+        ("response_type", "code"),
+        ("client_id", client),
+        ("redirect_uri", callback),
+        ("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"),
+        ("code_challenge_method", "S256"),
+        ("api_key", key["secret_key"].as_str().unwrap()),
+    ];
+    let approved = send("/multipass/api/oauth2/authorize", &approved).await;
+    let location = Url::parse(approved.expect(303).headers["location"].to_str().unwrap()).unwrap();
+    let code = location.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned();
+    let redeemed = [
+        ("grant_type", "authorization_code"),
+        ("client_id", client),
+        ("code", &code),
+        ("redirect_uri", callback),
+        ("code_verifier", "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
+    ];
+    let issued = send("/multipass/api/oauth2/token", &redeemed).await.json(200);
+    let signed_in = desk.house.holder(issued["access_token"].as_str().unwrap());
+    signed_in.get("/v2/agents").await.expect(200);
+    for enabled in [false, true] {
+        desk.patch(&at(&key), json!({"enabled": enabled})).await.expect(200);
+        signed_in.get("/v2/agents").await.expect(401);
+    }
 }
