@@ -2,10 +2,10 @@
 
 use http::Method;
 use sederunt_core::caller::Caller;
-use sederunt_core::id::TurnId;
+use sederunt_core::clock::Time;
 use sederunt_core::page::{Order, Slice};
 use sederunt_core::store::TurnRecord;
-use sederunt_core::turn::{TurnFilter, TurnKind, TurnState};
+use sederunt_core::turn::{Turn, TurnFilter, TurnKind, TurnState};
 use serde_json::{Value, json};
 
 use super::{Desk, events_of, patch, session_at, sessions_of, smallest};
@@ -413,13 +413,18 @@ async fn a_follow_up_waits_and_tells_all_that_came_before_it() {
     let body = since(message("two"), first[0]["id"].as_str().unwrap());
     let mut follower = talk.alice().request(Method::POST, &talk.path()).json(&streamed(body)).send().await.unwrap();
     let mut text = read_until(&mut follower, "two ").await;
+    let hanging = hanging_turn(&talk).await;
+    let app = talk.desk.house.app();
+    let in_queue = async || {
+        let store = &app.ports().store;
+        store.first_waiting(&hanging.tenant, &hanging.lane, Time::from_nanos(0)).await.unwrap().is_some()
+    };
+    soon(async { while !in_queue().await {} }).await;
     let (alice, path) = (talk.alice().clone(), talk.path());
     let whole = aside(async move { alice.post(&path, since(message("three"), "start")).await.json(201) });
-    soon(async { while talk.desk.house.app().running_turns() != 1 {} }).await;
     drop(running);
     // An interrupt would drop those who wait: the turn is cancelled by who administers.
-    let hanging = soon(hanging_turn(&talk)).await;
-    talk.desk.house.app().turns().cancel_any(&admin(), hanging).await.unwrap();
+    app.turns().cancel_any(&admin(), hanging.id).await.unwrap();
     text.push_str(&soon(follower.text()).await.unwrap());
     let frames = frames(&text);
     let told: Vec<_> = frames.iter().filter(|frame| frame["type"] == "input_message").map(said).collect();
@@ -433,11 +438,11 @@ async fn a_follow_up_waits_and_tells_all_that_came_before_it() {
 }
 
 /// The turn that runs.
-async fn hanging_turn(talk: &Talk) -> TurnId {
+async fn hanging_turn(talk: &Talk) -> Turn {
     let slice = Slice { order: Order::NewestFirst, after: None, before: None, limit: 10 };
     let turns = talk.desk.house.app().turns().by_created(&admin(), everything(), &slice).await.unwrap();
     let running = |record: &&TurnRecord| record.turn.state == TurnState::Running;
-    turns.items.iter().find(running).unwrap().turn.id
+    turns.items.iter().find(running).unwrap().turn.clone()
 }
 
 fn everything() -> TurnFilter {
