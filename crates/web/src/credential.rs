@@ -1,6 +1,11 @@
 //! The credential in a request's headers: `Authorization` (with or without `Bearer`), `x-api-key` or `api-key`.
 
+use std::sync::Arc;
+
 use http::{HeaderMap, header};
+use sederunt_core::caller::Caller;
+use sederunt_core::error::{Error, Result, Unauthenticated};
+use sederunt_core::identity::Identity;
 
 /// What the headers say of who asks.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,6 +43,15 @@ pub fn credential(headers: &HeaderMap) -> Credential<'_> {
         (None, _) => Credential::Missing,
         (Some(_), Some(_)) => Credential::Malformed,
         (Some(value), None) => value.to_str().map_or(Credential::Malformed, secret),
+    }
+}
+
+/// Who asks. `Unauthenticated`, and why, if the headers have no credential that `identity` takes.
+pub async fn authenticate(identity: &dyn Identity, headers: &HeaderMap) -> Result<Arc<Caller>> {
+    match credential(headers) {
+        Credential::Missing => Err(Error::Unauthenticated(Unauthenticated::Missing)),
+        Credential::Malformed => Err(Error::Unauthenticated(Unauthenticated::Malformed)),
+        Credential::Secret(secret) => identity.authenticate(secret).await,
     }
 }
 

@@ -20,7 +20,7 @@ pub mod stream;
 pub mod tls;
 
 pub use body::read_body;
-pub use credential::{Credential, credential};
+pub use credential::{Credential, authenticate, credential};
 pub use edge::{Edge, EdgeLayer, Refusals, RequestId, RequestIds, hint, status_only};
 pub use metrics::Metrics;
 pub use serve::{Drained, Shutdown, bind, serve};

@@ -3,16 +3,15 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::response::Response;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use sederunt_core::caller::Caller;
-use sederunt_core::error::{Error, Unauthenticated};
 use sederunt_core::id::TenantId;
 use sederunt_web::query::Query;
-use sederunt_web::{Credential, RequestId, credential};
+use sederunt_web::{RequestId, authenticate};
 
 use crate::asked::Asked;
 use crate::end_user::end_user;
@@ -135,7 +134,7 @@ impl Marks {
 
 async fn admit(surface: Surface, dialect: Dialect, request: Request, marks: &Marks) -> Result<Asked, Failure> {
     let (mut parts, body) = request.into_parts();
-    let caller = authenticate(&dialect, &parts.headers).await?;
+    let caller = authenticate(&*dialect.app.ports().identity, &parts.headers).await?;
     let names = RawPathParams::from_request_parts(&mut parts, &()).await;
     let names = names.map_err(|_| Failure::invalid("path", "the path is not UTF-8"))?;
     let names: Vec<(String, String)> = names.iter().map(|(name, value)| (name.into(), value.into())).collect();
@@ -158,14 +157,6 @@ async fn admit(surface: Surface, dialect: Dialect, request: Request, marks: &Mar
     let request_id = marks.id().to_owned();
     let body = Mutex::new(body);
     Ok(Asked { dialect, caller, names, operation, query, parts, body, request_id })
-}
-
-async fn authenticate(dialect: &Dialect, headers: &HeaderMap) -> Result<Arc<Caller>, Error> {
-    match credential(headers) {
-        Credential::Missing => Err(Error::Unauthenticated(Unauthenticated::Missing)),
-        Credential::Malformed => Err(Error::Unauthenticated(Unauthenticated::Malformed)),
-        Credential::Secret(secret) => dialect.app.ports().identity.authenticate(secret).await,
-    }
 }
 
 /// The caller in the project's tenant.

@@ -3,15 +3,13 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use sederunt_core::caller::{Action, Caller};
-use sederunt_core::error::{Error, Unauthenticated};
 use sederunt_core::id::{AgentId, SessionId};
-use sederunt_web::{Credential, credential};
+use sederunt_web::authenticate;
 
 use crate::Dialect;
 use crate::asked::{Asked, Query, json_bytes};
@@ -137,7 +135,7 @@ pub(crate) struct Names {
 
 async fn admit(op: Operation, dialect: Dialect, request: Request, names: &mut Names) -> Result<Asked, Failure> {
     let (mut parts, body) = request.into_parts();
-    let caller = authenticate(&dialect, &parts).await?;
+    let caller = authenticate(&*dialect.app.ports().identity, &parts.headers).await?;
     check_scope(op, &caller)?;
     let query = Query::read(parts.uri.query().unwrap_or_default());
     match query.preview()? {
@@ -165,14 +163,6 @@ async fn admit(op: Operation, dialect: Dialect, request: Request, names: &mut Na
     let keyed = parts.headers.contains_key("idempotency-key");
     let operation = if keyed { format!("palantir {op:?} {agent:?} {session:?}") } else { String::new() };
     Ok(Asked { dialect, caller, names: names.clone(), operation, rest, query, parts, body })
-}
-
-async fn authenticate(dialect: &Dialect, parts: &http::request::Parts) -> Result<Arc<Caller>, Error> {
-    match credential(&parts.headers) {
-        Credential::Missing => Err(Error::Unauthenticated(Unauthenticated::Missing)),
-        Credential::Malformed => Err(Error::Unauthenticated(Unauthenticated::Malformed)),
-        Credential::Secret(secret) => dialect.app.ports().identity.authenticate(secret).await,
-    }
 }
 
 /// An application's token must have the operation's scope; any credential must allow the action somewhere.

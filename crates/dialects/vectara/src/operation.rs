@@ -3,18 +3,17 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue};
 use sederunt_core::agent::Agent;
-use sederunt_core::caller::{Action, Caller};
-use sederunt_core::error::{Error, Unauthenticated};
+use sederunt_core::caller::Action;
 use sederunt_core::id::Key;
 use sederunt_web::query::Query;
-use sederunt_web::{Credential, RequestId, credential};
+use sederunt_web::{RequestId, authenticate};
 
 use crate::Dialect;
 use crate::asked::Asked;
@@ -101,7 +100,7 @@ pub(crate) fn request_id(dialect: &Dialect, request: &Request) -> String {
 
 async fn admit(dialect: Dialect, request: Request, request_id: &str) -> Result<Asked, Failure> {
     let (mut parts, body) = request.into_parts();
-    let caller = authenticate(&dialect, &parts.headers).await?;
+    let caller = authenticate(&*dialect.app.ports().identity, &parts.headers).await?;
     let names = RawPathParams::from_request_parts(&mut parts, &()).await;
     let names = names.map_err(|_| Failure::invalid("path", "The path is not UTF-8."))?;
     let names: Vec<(String, String)> = names.iter().map(|(name, value)| (name.into(), value.into())).collect();
@@ -112,14 +111,6 @@ async fn admit(dialect: Dialect, request: Request, request_id: &str) -> Result<A
     let timeout = timeout(&parts.headers);
     let request_id = request_id.to_owned();
     Ok(Asked { dialect, caller, names, query, parts, body: Mutex::new(body), request_id, timeout })
-}
-
-async fn authenticate(dialect: &Dialect, headers: &HeaderMap) -> Result<Arc<Caller>, Error> {
-    match credential(headers) {
-        Credential::Missing => Err(Error::Unauthenticated(Unauthenticated::Missing)),
-        Credential::Malformed => Err(Error::Unauthenticated(Unauthenticated::Malformed)),
-        Credential::Secret(secret) => dialect.app.ports().identity.authenticate(secret).await,
-    }
 }
 
 /// Holds a variable segment of the path to the form that its name promises.

@@ -5,9 +5,9 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use bytes::Bytes;
 use http::request::Parts;
 use sederunt_core::caller::{Caller, Grants};
-use sederunt_core::error::{Error, Unauthenticated};
+use sederunt_core::error::Error;
 use sederunt_core::id::{Key, TenantId};
-use sederunt_web::{Credential, credential, read_body};
+use sederunt_web::{authenticate, read_body};
 use serde::de::DeserializeOwned;
 
 use super::Control;
@@ -25,12 +25,8 @@ impl FromRequestParts<Control> for Admin {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Refusal> {
-        let secret = match credential(&parts.headers) {
-            Credential::Missing => return Err(Error::Unauthenticated(Unauthenticated::Missing).into()),
-            Credential::Malformed => return Err(Error::Unauthenticated(Unauthenticated::Malformed).into()),
-            Credential::Secret(secret) => secret,
-        };
-        let mut caller = Caller::clone(&*control.app().ports().identity.authenticate(secret).await?);
+        let identity = &control.app().ports().identity;
+        let mut caller = Caller::clone(&*authenticate(&**identity, &parts.headers).await?);
         caller.may_administer()?;
         if let Some(named) = parts.headers.get(TENANT) {
             let key: Result<Key, Error> = named.to_str().unwrap_or_default().parse();
