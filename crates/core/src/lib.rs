@@ -22,6 +22,7 @@ pub mod item;
 pub mod journal;
 pub mod keyring;
 pub mod model;
+pub mod node;
 pub mod page;
 pub mod part;
 pub mod schema;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use sederunt_core::{Error, Result};
 
 /// One column's value, or one parameter.
@@ -14,6 +15,8 @@ pub enum Value {
     Int(i64),
     /// Text: names, ids, JSON.
     Text(String),
+    /// Bytes of files.
+    Bytes(Bytes),
 }
 
 impl From<i64> for Value {
@@ -43,6 +46,12 @@ impl From<&str> for Value {
 impl From<String> for Value {
     fn from(value: String) -> Self {
         Self::Text(value)
+    }
+}
+
+impl From<Bytes> for Value {
+    fn from(value: Bytes) -> Self {
+        Self::Bytes(value)
     }
 }
 
@@ -121,17 +130,26 @@ pub struct Step {
     pub params: Params,
     /// What is broken if it touches no row; the transaction is then undone.
     pub guard: Option<Guard>,
+    /// Whether it only holds rows for what follows. Left out, with no rows to show for it, where transactions run one after
+    /// the other.
+    pub lock: bool,
 }
 
 impl Step {
     /// A statement that may touch any number of rows.
     pub fn any(sql: &'static str, params: Params) -> Self {
-        Self { sql, params, guard: None }
+        Self { sql, params, guard: None, lock: false }
     }
 
     /// A statement that must touch a row.
     pub fn guarded(guard: Guard, sql: &'static str, params: Params) -> Self {
-        Self { sql, params, guard: Some(guard) }
+        Self { sql, params, guard: Some(guard), lock: false }
+    }
+
+    /// A statement that ends in `for update`: nobody else changes the rows that it finds until this transaction is over, so
+    /// that the statements after it read them as they will be left.
+    pub fn lock(sql: &'static str, params: Params) -> Self {
+        Self { sql, params, guard: None, lock: true }
     }
 }
 
@@ -145,8 +163,18 @@ pub enum Outcome {
 }
 
 /// A database that takes the statements of this crate.
+///
+/// Every statement sees what was committed before it began, and what its own transaction did. Where transactions run side
+/// by side, two that change one row do so one after the other, the later one seeing what the earlier one left; what a
+/// statement reads of other rows may have changed by the time its transaction commits, unless a step before it holds them
+/// ([`Step::lock`], or a change of the row).
 #[async_trait]
 pub trait Driver: Send + Sync + std::fmt::Debug {
+    /// Over how many rows a counter is spread that many transactions change at once; 1 where they run one after the other.
+    fn shards(&self) -> u32 {
+        1
+    }
+
     /// Runs the statements on one snapshot; the rows of each.
     async fn read(&self, reads: Vec<Read>, reach: Reach) -> Result<Vec<Vec<Row>>>;
 
