@@ -350,8 +350,8 @@ pub trait TurnStore: Send + Sync {
     /// `NotFound(Session)` if the session is not there or has expired at the turn's `created`; `Conflict(Disabled)` if
     /// it or the agent is disabled; `Conflict(Busy)` if the lane is held; `Conflict(AlreadyExists)` if the alias is
     /// taken in the session; `Conflict(KeyReused)` if the request's key came with another body; `NotFound(Turn)` if the
-    /// parent is not there or not kept. The id remembered for a request is the turn's. The checks are made in this
-    /// order, the request's key first of all.
+    /// parent is not there or not kept, `Conflict(Stale)` if it must be the session's head and is not. The id remembered
+    /// for a request is the turn's. The checks are made in this order, the request's key first of all.
     async fn accept_turn(&self, accept: &Accept) -> Result<Keyed<Option<TurnId>>>;
 
     /// Accepts a turn and ends it, in one step: for items that come from elsewhere and ask nothing of a model. Errors as

@@ -309,6 +309,8 @@ pub enum ToolSight {
 pub enum Parent {
     /// After the session's last kept, finished turn.
     SessionHead,
+    /// After this turn, while it is the session's last kept one.
+    StillHead(TurnId),
     /// After the head of the turn's conversation, which it moves.
     ConversationHead,
     /// After this turn.
@@ -340,6 +342,9 @@ pub struct NewTurn {
     pub kind: TurnKind,
     /// Where it stands.
     pub strand: Strand,
+    /// In a session's strand: the session's last kept turn, which it answers. `Conflict(Stale)` if another one is that by
+    /// then.
+    pub answers: Option<TurnId>,
     /// What the model is told before all else, in place of the version's instructions.
     pub instructions: Option<String>,
     /// Tools that may be called beside the version's.
@@ -386,6 +391,7 @@ impl NewTurn {
             input: vec![ItemBody::UserMessage { text: text.into() }.into()],
             kind: TurnKind::Message,
             strand: Strand::Session,
+            answers: None,
             instructions: None,
             tools: Vec::new(),
             options: ModelOptions::default(),

@@ -3,7 +3,7 @@
 use sederunt_core::error::{Conflict, Kind};
 use sederunt_core::id::TurnId;
 use sederunt_core::item::Item;
-use sederunt_core::store::{Accept, ConversationStore, Finish, Keyed, TurnStore};
+use sederunt_core::store::{Accept, ConversationStore, Finish, Keyed, SessionStore, TurnStore};
 use sederunt_core::turn::{Parent, Turn};
 use sederunt_core::{Error, Result};
 
@@ -54,6 +54,12 @@ pub(crate) const INSERT_AT_HEAD: &str = insert_turn!(
     "coalesce((select case when p.conversation is null then 0 else 1 end from sessions s \
      join turns p on p.tenant = s.tenant and p.id = s.last_turn where s.tenant = $1 and s.id = $3), 0)",
     "true"
+);
+pub(crate) const INSERT_AT_STILL_HEAD: &str = insert_turn!(
+    "$21",
+    "coalesce((select case when p.conversation is null then 0 else 1 end from turns p \
+     where p.tenant = $1 and p.id = $21), 0)",
+    "exists (select 1 from sessions s where s.tenant = $1 and s.id = $3 and s.last_turn = $21)"
 );
 pub(crate) const INSERT_AT_CONVERSATION: &str = insert_turn!(
     "(select head from conversations where tenant = $1 and id = $4)",
@@ -153,6 +159,14 @@ impl SqlStore {
                         let kept = found.is_some_and(|found| found.turn.kept);
                         if kept { Ok(None) } else { Err(Error::not_found(Kind::Turn, parent)) }
                     }
+                    (None, Parent::StillHead(head)) => {
+                        let session = match turn.session {
+                            Some(session) => self.session(&turn.tenant, session).await?,
+                            None => None,
+                        };
+                        let is_head = session.is_some_and(|session| session.last_turn == Some(head));
+                        if is_head { Ok(None) } else { Err(Error::conflict(Conflict::Stale, head)) }
+                    }
                     (None, Parent::SessionHead | Parent::ConversationHead | Parent::Root) => Ok(None),
                 }
             }
@@ -214,6 +228,10 @@ pub(crate) fn steps(accept: &Accept) -> Result<Vec<Step>> {
         Parent::Root => INSERT_ROOT,
         Parent::SessionHead if turn.session.is_none() => INSERT_ROOT,
         Parent::SessionHead => INSERT_AT_HEAD,
+        Parent::StillHead(head) => {
+            insert.push(head.to_string().into());
+            INSERT_AT_STILL_HEAD
+        }
         Parent::ConversationHead => INSERT_AT_CONVERSATION,
         Parent::Turn(parent) => {
             insert.push(parent.to_string().into());

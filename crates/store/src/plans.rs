@@ -122,6 +122,7 @@ fn every_other_statement_finds_its_rows_by_a_key() {
         accept::HOLD,
         accept::INSERT_AT_CONVERSATION,
         accept::INSERT_AT_HEAD,
+        accept::INSERT_AT_STILL_HEAD,
         accept::INSERT_AFTER,
         agents::HIDE,
         agents::UPDATE,

@@ -84,7 +84,7 @@ impl Engine {
         });
         Accept {
             parent: match new.strand {
-                Strand::Session => Parent::SessionHead,
+                Strand::Session => new.answers.map_or(Parent::SessionHead, Parent::StillHead),
                 Strand::Conversation(_) => Parent::ConversationHead,
                 Strand::Own(Some(turn)) => Parent::Turn(turn),
                 Strand::Own(None) => Parent::Root,

@@ -184,6 +184,25 @@ async fn the_checks_of_an_accept_come_in_their_order() {
 }
 
 #[tokio::test]
+async fn a_turn_that_answers_the_sessions_head_is_not_accepted_after_another() {
+    each(async |world| {
+        let session = world.session(&world.agent("helper").await, at(0)).await;
+        let first = world.accept(&session, "hi", at(1));
+        world.store.accept_turn(&first).await.unwrap();
+        world.store.finish_turn(&world.finish(&first, "yes", at(2))).await.unwrap();
+        let head = Parent::StillHead(first.turn.id);
+        let answers = [3, 4].map(|second| Accept { parent: head, ..world.accept(&session, "so", at(second)) });
+        let accepted = world.store.accept_turn(&answers[0]).await.unwrap();
+        assert_eq!(accepted, Keyed::Applied(Some(first.turn.id)));
+        assert_eq!(conflict(world.store.accept_turn(&answers[1]).await), Conflict::Busy);
+        world.store.finish_turn(&world.finish(&answers[0], "then", at(5))).await.unwrap();
+        assert_eq!(conflict(world.store.accept_turn(&answers[1]).await), Conflict::Stale);
+        assert_eq!(world.read(&session).await.unwrap().running, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn nobody_writes_without_the_lane() {
     each(async |world| {
         let session = world.session(&world.agent("helper").await, at(0)).await;

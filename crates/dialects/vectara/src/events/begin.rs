@@ -3,6 +3,8 @@
 use axum::response::Response;
 use http::StatusCode;
 use sederunt_core::agent::{Agent, WhenBusy};
+use sederunt_core::engine::Started;
+use sederunt_core::id::TurnId;
 use sederunt_core::session::Session;
 use sederunt_core::turn::{NewTurn, TurnKind};
 use serde_json::{Value, json};
@@ -44,9 +46,20 @@ pub(crate) async fn answer(
 }
 
 /// Answers a turn in a session that is at rest.
-pub(super) async fn answer_turn(asked: &Asked, scene: Scene, new: NewTurn, stream: bool) -> Answer {
+async fn answer_turn(asked: &Asked, scene: Scene, new: NewTurn, stream: bool) -> Answer {
     let own = new.id;
     let started = scene.begin(new).await?;
+    answer_begun(asked, scene, started, own, stream).await
+}
+
+/// Answers a turn that has begun; `own` is the one that the request asked for.
+pub(super) async fn answer_begun(
+    asked: &Asked,
+    scene: Scene,
+    started: Started,
+    own: Option<TurnId>,
+    stream: bool,
+) -> Answer {
     if stream {
         return Ok(frames::respond(asked.settings().keep_alive, move |out| tell::whole(out, scene, started)));
     }

@@ -5,9 +5,9 @@ use sederunt_core::error::{Conflict, Error};
 use sederunt_core::session::SessionStatus;
 use sederunt_core::turn::{Compaction, NewTurn, TurnKind};
 
-use super::begin::{answer, answer_turn, told};
+use super::begin::{answer, answer_begun, told};
 use super::expansion::end;
-use super::input::{Request, What, no_event};
+use super::input::{Output, Request, What, no_event};
 use super::outstanding::{pending, results, shape};
 use super::scene::Scene;
 use super::{frames, id, tell};
@@ -16,6 +16,9 @@ use crate::asked::Asked;
 use crate::failure::Failure;
 use crate::fields::Fields;
 use crate::operation::Answer;
+
+/// How often it is looked again which calls wait, where that changes before the turn of their outputs is accepted.
+const LOOKS: usize = 8;
 
 /// Makes events.
 pub(super) async fn create(mut asked: Asked, agent: Agent) -> Answer {
@@ -65,13 +68,32 @@ pub(super) async fn create(mut asked: Asked, agent: Agent) -> Answer {
         What::Outputs(outputs) => {
             let scene = Scene::of(&mut asked, agent, session).await?;
             scene.takes_input()?;
-            if scene.session.running > 0 && scene.session.status(scene.app.now()) == SessionStatus::Active {
-                return Err(Failure::from(Error::conflict(Conflict::Busy, &scene.session.key)));
-            }
-            let waiting = pending(&scene.app, &scene.session, &scene.shape).await?;
-            let results = results(&outputs, &waiting, &scene.shape)?;
-            let new = scene.turn(results, TurnKind::Outputs, stream).await?;
-            answer_turn(&asked, scene, new, stream).await
+            bring(&asked, scene, &outputs, stream).await
         }
     }
+}
+
+/// Runs the turn of outputs, if the calls that they answer still wait in the moment in which it is accepted: the same ones may
+/// be brought twice at once.
+async fn bring(asked: &Asked, mut scene: Scene, outputs: &[Output<'_>], stream: bool) -> Answer {
+    for _ in 0..LOOKS {
+        if scene.session.running > 0 && scene.session.status(scene.app.now()) == SessionStatus::Active {
+            return Err(busy(&scene));
+        }
+        let waiting = pending(&scene.app, &scene.session, &scene.shape).await?;
+        let results = results(outputs, &waiting, &scene.shape)?;
+        let new = scene.turn(results, TurnKind::Outputs, stream).await?;
+        let new = NewTurn { answers: scene.session.last_turn, ..new };
+        let own = new.id;
+        match scene.begin(new).await {
+            Err(failure) if matches!(failure.core(), Some(Error::Conflict { kind: Conflict::Stale, .. })) => {}
+            begun => return answer_begun(asked, scene, begun?, own, stream).await,
+        }
+        scene.session = scene.app.sessions().get_by_key(&scene.caller, scene.agent.id, &scene.session.key).await?;
+    }
+    Err(busy(&scene))
+}
+
+fn busy(scene: &Scene) -> Failure {
+    Error::conflict(Conflict::Busy, &scene.session.key).into()
 }

@@ -1,5 +1,6 @@
 //! Events: inputs in all their forms, whole and as streams; what is listed, hidden and erased.
 
+use futures_util::future::join_all;
 use http::Method;
 use sederunt_core::caller::Caller;
 use sederunt_core::clock::Time;
@@ -604,6 +605,23 @@ async fn the_caller_runs_the_agents_tools() {
     assert_eq!(calls().await, json!([]));
     talk.post(brought).await.expect(400);
     assert_eq!(kinds(&talk.events("").await), ["input_message", "tool_input", "tool_output", "agent_output"]);
+}
+
+#[tokio::test]
+async fn outputs_that_are_brought_many_times_at_once_are_taken_once() {
+    let talk = Talk::with(with_weather()).await;
+    for _ in 0..4 {
+        let call = talk.say("weather").await[1]["id"].clone();
+        let output = json!({"type": "success", "event_id": call, "output": {"sky": "blue"}});
+        let brought = json!({"type": "tool_output", "tool_outputs": [output]});
+        let replies = join_all((0..24).map(|_| talk.post(brought.clone()))).await;
+        let (taken, refused): (Vec<_>, Vec<_>) = replies.iter().partition(|reply| reply.status == 201);
+        assert_eq!(taken.len(), 1);
+        assert!(refused.iter().all(|reply| reply.status == 400 || reply.status == 409), "{refused:?}");
+    }
+    let events = talk.events("").await;
+    let kinds = kinds(&events);
+    assert_eq!(kinds.iter().filter(|kind| **kind == "tool_output").count(), 4, "{kinds:?}");
 }
 
 #[tokio::test]
