@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::agent::ParameterValue;
+use crate::id::ItemId;
 use crate::item::{Context, ItemBody, ToolCall, ToolResult};
 use crate::turn::{Ending, Usage};
 
@@ -62,6 +63,9 @@ pub enum PartBody {
     Item {
         /// The item.
         item: Box<ItemBody>,
+        /// Earlier items of the session that it stands for: hidden once the turn is kept.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        hides: Vec<ItemId>,
     },
     /// One model call was counted.
     Usage(Usage),
@@ -112,7 +116,7 @@ fn item(part: &PartBody) -> Option<ItemBody> {
         PartBody::Text { delta } => ItemBody::AgentMessage { text: delta.clone() },
         PartBody::Reasoning { delta } => ItemBody::Reasoning { text: delta.clone() },
         PartBody::Refusal { delta } => ItemBody::Refusal { text: delta.clone() },
-        PartBody::Item { item } => item.as_ref().clone(),
+        PartBody::Item { item, .. } => item.as_ref().clone(),
         PartBody::Contexts { contexts } => ItemBody::Contexts { contexts: contexts.clone() },
         PartBody::Steered { text } => ItemBody::UserMessage { text: text.clone() },
         PartBody::ToolCall(call) => ItemBody::ToolCall(call.as_ref().clone()),
@@ -138,6 +142,15 @@ pub fn last_usage<'a>(parts: impl IntoIterator<Item = &'a PartBody>) -> Option<U
         PartBody::Usage(usage) => Some(*usage),
         _ => last,
     })
+}
+
+/// The earlier items that a run of parts stands for.
+pub fn hides<'a>(parts: impl IntoIterator<Item = &'a PartBody>) -> Vec<ItemId> {
+    let hides = parts.into_iter().filter_map(|part| match part {
+        PartBody::Item { hides, .. } => Some(hides),
+        _ => None,
+    });
+    hides.flatten().copied().collect()
 }
 
 /// All of the answer's text in a run of parts, a refusal's included: it is what there is to read.

@@ -78,7 +78,7 @@ impl Run {
                     }
                     Ok(ModelEvent::Item(item)) => {
                         held.release(&mut parts);
-                        parts.push(PartBody::Item { item: Box::new(item) });
+                        parts.push(PartBody::Item { item: Box::new(item), hides: Vec::new() });
                     }
                     Ok(ModelEvent::Reasoning(delta)) => parts.push(PartBody::Reasoning { delta }),
                     Ok(ModelEvent::ToolCall(mut call)) => {

@@ -141,8 +141,8 @@ impl Run {
         let items = u32::try_from(plan.covered.len()).unwrap_or(u32::MAX);
         let body = ItemBody::Compaction { summary, up_to: plan.up_to, turns: plan.turns, items };
         let mut parts: Vec<_> = used.map(PartBody::Usage).into_iter().collect();
-        parts.push(PartBody::Item { item: Box::new(body.clone()) });
-        self.live.hide(plan.hides());
+        // In one part: whoever ends the turn, this process or another, finds both or neither.
+        parts.push(PartBody::Item { item: Box::new(body.clone()), hides: plan.hides() });
         self.say(parts).await?;
         Ok(body)
     }

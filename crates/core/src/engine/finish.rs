@@ -9,7 +9,7 @@ use super::live::{Live, Outcome, Phase};
 use crate::error::{Conflict, Error, FaultKind, Result};
 use crate::item::ItemBody;
 use crate::journal::Happened;
-use crate::part::{PartBody, fold_ends, last_usage, usage};
+use crate::part::{PartBody, fold_ends, hides, last_usage, usage};
 use crate::session::{TITLE_MAX, cut};
 use crate::store::{Finish, TurnRecord};
 use crate::turn::{CancelOutcome, Ending, Recording, TurnKind, Usage};
@@ -148,7 +148,7 @@ impl Engine {
             parts: self.parts_at_end(live, kept),
             auto_title: title(text),
             context: last_usage(&spoken).map(|used| context_after(live.turn.kind, used)),
-            hides: live.hides(),
+            hides: hides(&spoken),
             now,
         }
     }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::Engine;
 use crate::error::{Conflict, Error, Ignore, Result};
 use crate::item::{Item, ItemBody};
-use crate::part::{Part, fold, last_usage, usage};
+use crate::part::{Part, fold, hides, last_usage, usage};
 use crate::store::{Fence, Finish, Lease};
 use crate::turn::{Ending, OnFailure, Recording, TurnState};
 
@@ -146,7 +146,7 @@ impl Engine {
             parts: Some(Vec::new()),
             auto_title: title,
             context: last_usage(bodies.iter().copied()),
-            hides: Vec::new(),
+            hides: hides(bodies.iter().copied()),
             now,
         };
         match store.finish_turn(&finish).await {

@@ -59,8 +59,6 @@ struct Log {
     /// What the model shall be told at the loop's next step; `None` once the loop takes no more.
     inbox: Option<Vec<String>>,
     why_stopped: Option<Ending>,
-    /// Items of its session that a summary of this turn stands for.
-    hides: Vec<ItemId>,
 }
 
 impl Log {
@@ -149,15 +147,6 @@ impl Live {
             }
             _ => false,
         }
-    }
-
-    /// Notes which items of its session a summary of this turn stands for.
-    pub(super) fn hide(&self, items: Vec<ItemId>) {
-        self.log().hides = items;
-    }
-
-    pub(super) fn hides(&self) -> Vec<ItemId> {
-        self.log().hides.clone()
     }
 
     /// What was steered in since the last step. With `last`, nothing more is taken if nothing came.

@@ -1,6 +1,7 @@
 //! Compaction: what a summary stands for is hidden, and the model goes on from the summary.
 
-use sederunt_core::agent::WhenBusy;
+use sederunt_core::agent::{Definition, WhenBusy};
+use sederunt_core::app::{App, Settings, StreamDurability};
 use sederunt_core::error::FaultKind;
 use sederunt_core::item::{Entry, ItemBody, MaskReason};
 use sederunt_core::model::ModelEvent;
@@ -118,21 +119,23 @@ async fn there_must_be_something_to_compact_and_a_failure_leaves_nothing() {
     assert_eq!(listed(&seat, false).await.len(), 4);
 }
 
+/// A turn after which the model's context is so full.
+async fn fill(world: &World, seat: &Seat, text: &str, tokens: u64) {
+    let new = NewTurn { compaction: Some(compaction()), ..say(text) };
+    let started = seat.start(new).await.unwrap();
+    let call = world.call().await;
+    call.text("ok");
+    call.event(ModelEvent::Usage(Usage { input: tokens, ..Usage::default() }));
+    call.done();
+    ended(&started).await;
+}
+
 #[tokio::test]
 async fn a_turn_that_finds_the_context_full_begins_with_a_compaction() {
     let world = World::new().await;
     let seat = world.seat().await;
-    let fill = async |text: &str, tokens: u64| {
-        let new = NewTurn { compaction: Some(compaction()), ..say(text) };
-        let started = seat.start(new).await.unwrap();
-        let call = world.call().await;
-        call.text("ok");
-        call.event(ModelEvent::Usage(Usage { input: tokens, ..Usage::default() }));
-        call.done();
-        ended(&started).await
-    };
-    fill("one", WINDOW * 79 / 100).await;
-    fill("two", WINDOW * 80 / 100).await;
+    fill(&world, &seat, "one", WINDOW * 79 / 100).await;
+    fill(&world, &seat, "two", WINDOW * 80 / 100).await;
 
     let new = NewTurn { compaction: Some(compaction()), on_failure: OnFailure::Keep, ..say("three") };
     let started = seat.start(new).await.unwrap();
@@ -151,6 +154,26 @@ async fn a_turn_that_finds_the_context_full_begins_with_a_compaction() {
     assert_eq!((told[0].as_str(), told[2].as_str()), ("user: three", "agent: 3"));
     assert_eq!(texts(&listed(&seat, false).await), ["two", "ok", "three", "summary: One was said.", "3"]);
     assert_eq!(seat.look().await.context, Some(Usage { input: 20, ..Usage::default() }));
+}
+
+#[tokio::test]
+async fn a_crash_after_a_summary_leaves_it_in_the_place_of_what_it_stands_for() {
+    let settings = Settings { stream_durability: StreamDurability::Strict, ..Settings::default() };
+    let world = World::with(settings, Definition::default()).await;
+    let seat = world.seat().await;
+    fill(&world, &seat, "one", 0).await;
+    fill(&world, &seat, "two", WINDOW).await;
+    let new = NewTurn { compaction: Some(compaction()), on_failure: OnFailure::Keep, ..say("three") };
+    seat.start(new).await.unwrap();
+    let call = world.call().await;
+    call.text("One was said.");
+    call.done();
+    let cut_short = world.call().await;
+    assert_eq!(cut_short.request.text, "three");
+    App::start(world.ground.ports(), Settings::default(), true).await.unwrap();
+    assert_eq!(texts(&listed(&seat, false).await), ["two", "ok", "three", "summary: One was said."]);
+    let all = ["one", "ok", "two", "ok", "three", "summary: One was said."];
+    assert_eq!(texts(&listed(&seat, true).await), all);
 }
 
 #[tokio::test]

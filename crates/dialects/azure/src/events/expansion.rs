@@ -74,7 +74,7 @@ impl Expansion {
             PartBody::Text { delta } => self.say(Speech::Text, delta, &mut events),
             PartBody::Refusal { delta } => self.say(Speech::Refusal, delta, &mut events),
             PartBody::Reasoning { delta } => self.say(Speech::Reasoning, delta, &mut events),
-            PartBody::Item { item } => self.whole_item(item, &mut events),
+            PartBody::Item { item, .. } => self.whole_item(item, &mut events),
             PartBody::ToolCall(call) => self.call(call, &mut events),
             PartBody::ToolResult(result) => self.simple(&ItemBody::ToolResult(result.clone()), &mut events),
             PartBody::Steered { text } => self.simple(&ItemBody::UserMessage { text: text.clone() }, &mut events),

@@ -62,7 +62,7 @@ pub(crate) fn stored(
 
 /// The stream of a turn that has ended, told again from what it came to: its text in one piece.
 pub(crate) fn again(record: Arc<TurnRecord>, view: View, keep_alive: Duration) -> Response {
-    let whole = |body: &ItemBody| PartBody::Item { item: Box::new(body.clone()) };
+    let whole = |body: &ItemBody| PartBody::Item { item: Box::new(body.clone()), hides: Vec::new() };
     let output = record.items.iter().filter(|item| item.position >= record.turn.inputs);
     let mut parts: VecDeque<_> = output.map(|item| whole(&item.body)).collect();
     if let TurnState::Ended { ending } = &record.turn.state {

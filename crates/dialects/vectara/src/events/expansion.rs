@@ -104,7 +104,7 @@ impl Expansion {
                 let update = ItemBody::ParameterUpdate { name: name.clone(), value: value.clone() };
                 self.whole(&update, now, &mut frames);
             }
-            PartBody::Item { item } => match item.as_ref() {
+            PartBody::Item { item, .. } => match item.as_ref() {
                 ItemBody::AgentMessage { text } => self.begin(Sort::Answer, text, now, &mut frames),
                 ItemBody::Refusal { text } => self.begin(Sort::Refusal, text, now, &mut frames),
                 ItemBody::Reasoning { text } => self.begin(Sort::Thought, text, now, &mut frames),

@@ -182,9 +182,10 @@ fn any_part() -> impl Strategy<Value = PartBody> {
         Just(call()),
         Just(PartBody::Contexts { contexts: Vec::new() }),
         Just(PartBody::Usage(Default::default())),
-        delta.prop_map(|text| PartBody::Item { item: Box::new(ItemBody::AgentMessage { text }) }),
+        delta.prop_map(|text| PartBody::Item { item: Box::new(ItemBody::AgentMessage { text }), hides: Vec::new() }),
         Just(PartBody::Item {
-            item: Box::new(ItemBody::Opaque { dialect: crate::NAME.into(), value: json!({"type": "mcp_call"}) })
+            item: Box::new(ItemBody::Opaque { dialect: crate::NAME.into(), value: json!({"type": "mcp_call"}) }),
+            hides: Vec::new(),
         }),
     ]
 }

@@ -109,7 +109,7 @@ fn frames_name_the_positions_that_items_will_have() {
     let said = ItemBody::AgentMessage { text: "And".into() };
     let parts = [
         text("One"),
-        PartBody::Item { item: Box::new(said) },
+        PartBody::Item { item: Box::new(said), hides: Vec::new() },
         text(" two"),
         PartBody::Steered { text: "Go on".into() },
         call("a"),
