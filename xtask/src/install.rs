@@ -1,10 +1,10 @@
-//! Sets up what the tests need from package registries, once: the vendors' SDKs at locked versions.
+//! Sets up what the tests need from package registries, once: the vendors' SDKs at locked versions, and PostgreSQL.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 /// The runner of the workspace's own tests: nextest where it is installed, else cargo's.
 pub fn rust_tests() -> Vec<String> {
@@ -37,6 +37,35 @@ pub fn node(suite: &str) -> Result<bool> {
     })
 }
 
+/// PostgreSQL's programs, from Debian's packages where they are missing and this process may install them.
+pub fn postgresql() -> Result<bool> {
+    if has_postgresql() {
+        return Ok(true);
+    }
+    let root = Command::new("id").arg("-u").output().is_ok_and(|out| out.stdout.trim_ascii() == b"0");
+    let apt = Command::new("apt-get").arg("--version").output().is_ok_and(|out| out.status.success());
+    if !(root && apt) {
+        bail!(
+            "PostgreSQL's programs (initdb, postgres, psql) are missing: install Debian's package `postgresql`, or their like"
+        );
+    }
+    let install = ["install", "--yes", "--no-install-recommends", "postgresql"];
+    // The lists of packages may be missing on a new machine, and as a rule are not.
+    let installed =
+        succeeds("apt-get", &install)? || (succeeds("apt-get", &["update"])? && succeeds("apt-get", &install)?);
+    Ok(installed && has_postgresql())
+}
+
+/// Whether there is a version of which a server can be started.
+fn has_postgresql() -> bool {
+    let of_debian =
+        fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path().join("bin"));
+    let configured = Command::new("pg_config").arg("--bindir").output().ok();
+    let configured =
+        configured.and_then(|out| String::from_utf8(out.stdout).ok()).map(|path| PathBuf::from(path.trim()));
+    of_debian.chain(configured).any(|programs| programs.join("initdb").is_file())
+}
+
 /// Does `work` unless `home` says that it was done for the same `lock`; a half-done one is done again.
 fn once(home: &Path, lock: &str, work: impl FnOnce() -> Result<bool>) -> Result<bool> {
     let stamp = home.join(".installed");
@@ -51,5 +80,5 @@ fn once(home: &Path, lock: &str, work: impl FnOnce() -> Result<bool>) -> Result<
 }
 
 fn succeeds(program: &str, arguments: &[&str]) -> Result<bool> {
-    Ok(Command::new(program).args(arguments).status()?.success())
+    Ok(Command::new(program).args(arguments).env("DEBIAN_FRONTEND", "noninteractive").status()?.success())
 }

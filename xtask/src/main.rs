@@ -4,6 +4,7 @@ mod commands;
 mod guard;
 mod install;
 mod run;
+mod schedule;
 mod stages;
 mod tally;
 
@@ -46,6 +47,7 @@ fn dispatch() -> Result<bool> {
         }
         ("guard", []) => guard::run(),
         ("commands", []) => commands::run(),
+        ("install-postgresql", []) => install::postgresql(),
         ("install-python", [dialect, version]) => install::python(dialect, version),
         ("install-node", [suite]) => install::node(suite),
         ("crash" | "bench", arguments) => {

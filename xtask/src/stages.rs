@@ -1,12 +1,13 @@
 //! The stages of the test command, in order, and the one line that each prints.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 
 use crate::install;
-use crate::run::{self, Outcome};
+use crate::run;
+use crate::schedule;
 use crate::tally::Tally;
 
 /// One step of the test command: a program whose exit code says whether what `about` says is true.
@@ -16,13 +17,26 @@ pub struct Stage {
     /// What is true if it passes.
     pub about: &'static str,
     /// Stages without whose success it would say nothing.
-    needs: &'static [&'static str],
+    pub needs: &'static [&'static str],
+    /// What may run meanwhile.
+    pub beside: Beside,
     /// The program and its arguments.
-    command: &'static [&'static str],
+    pub command: &'static [&'static str],
     /// Environment added to ours.
-    env: &'static [(&'static str, &'static str)],
+    pub env: &'static [(&'static str, &'static str)],
     /// The longest it may take.
-    limit: Duration,
+    pub limit: Duration,
+}
+
+/// What may run at the same time as a stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beside {
+    /// Whatever else may: it mostly waits, and has files and ports of its own.
+    All,
+    /// All but another of these: it holds cargo's lock.
+    NoCargo,
+    /// Nothing: it keeps every core busy, or measures time.
+    Nothing,
 }
 
 const fn minutes(n: u64) -> Duration {
@@ -47,6 +61,7 @@ pub const ALL: &[Stage] = &[
         name: "fmt",
         about: "the code is formatted",
         needs: &[],
+        beside: Beside::NoCargo,
         command: &["cargo", "fmt", "--all", "--check"],
         env: &[],
         limit: minutes(2),
@@ -55,6 +70,7 @@ pub const ALL: &[Stage] = &[
         name: "guard",
         about: "the core knows no vendor; nothing names a machine or a registry host",
         needs: &[],
+        beside: Beside::All,
         command: &[XTASK, "guard"],
         env: &[],
         limit: minutes(2),
@@ -64,6 +80,7 @@ pub const ALL: &[Stage] = &[
         name: "build",
         about: "the binary, its tests and its tools build",
         needs: &[],
+        beside: Beside::NoCargo,
         command: &["cargo", "build", "--workspace", "--all-targets", "--locked"],
         env: &[],
         limit: minutes(25),
@@ -72,14 +89,25 @@ pub const ALL: &[Stage] = &[
         name: "clippy",
         about: "no lint warns",
         needs: &[],
+        beside: Beside::NoCargo,
         command: &["cargo", "clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"],
         env: &[],
         limit: minutes(20),
     },
     Stage {
+        name: "postgresql",
+        about: "PostgreSQL's programs are installed",
+        needs: &[],
+        beside: Beside::All,
+        command: &[XTASK, "install-postgresql"],
+        env: &[],
+        limit: minutes(10),
+    },
+    Stage {
         name: "rust",
         about: "the workspace's own tests pass",
-        needs: &["build"],
+        needs: &["build", "postgresql"],
+        beside: Beside::Nothing,
         command: &[XTASK, "rust"],
         env: &[],
         limit: minutes(25),
@@ -88,6 +116,7 @@ pub const ALL: &[Stage] = &[
         name: "commands",
         about: "every command that the documentation shows exists",
         needs: &["build"],
+        beside: Beside::All,
         command: &[XTASK, "commands"],
         env: &[],
         limit: minutes(2),
@@ -96,6 +125,7 @@ pub const ALL: &[Stage] = &[
         name: "python-sdk",
         about: "foundry-platform-sdk 1.111.0 is installed",
         needs: &[],
+        beside: Beside::All,
         command: &[XTASK, "install-python", "palantir", "1.111.0"],
         env: &[],
         limit: minutes(10),
@@ -104,6 +134,7 @@ pub const ALL: &[Stage] = &[
         name: "python-sdk-old",
         about: "foundry-platform-sdk 1.30.0 is installed",
         needs: &[],
+        beside: Beside::All,
         command: &[XTASK, "install-python", "palantir", "1.30.0"],
         env: &[],
         limit: minutes(10),
@@ -112,6 +143,7 @@ pub const ALL: &[Stage] = &[
         name: "typescript-sdk",
         about: "the @osdk packages are installed",
         needs: &[],
+        beside: Beside::All,
         command: &[XTASK, "install-node", "palantir/typescript"],
         env: &[],
         limit: minutes(10),
@@ -120,6 +152,7 @@ pub const ALL: &[Stage] = &[
         name: "azure-sdk",
         about: "azure-ai-projects 2.10.0 is installed, with openai 3.54.0",
         needs: &[],
+        beside: Beside::All,
         command: &[XTASK, "install-python", "azure", "2.10.0"],
         env: &[],
         limit: minutes(10),
@@ -128,6 +161,7 @@ pub const ALL: &[Stage] = &[
         name: "azure-sdk-2-2",
         about: "azure-ai-projects 2.2.0 is installed, with openai 2.54.0",
         needs: &[],
+        beside: Beside::All,
         command: &[XTASK, "install-python", "azure", "2.2.0"],
         env: &[],
         limit: minutes(10),
@@ -136,6 +170,7 @@ pub const ALL: &[Stage] = &[
         name: "azure-sdk-2-1",
         about: "azure-ai-projects 2.1.0 is installed, with openai 2.54.0",
         needs: &[],
+        beside: Beside::All,
         command: &[XTASK, "install-python", "azure", "2.1.0"],
         env: &[],
         limit: minutes(10),
@@ -144,6 +179,7 @@ pub const ALL: &[Stage] = &[
         name: "azure-container",
         about: "azure-ai-agentserver-responses 2.3.0 is installed, with azure-ai-agentserver-invocations 1.2.0",
         needs: &[],
+        beside: Beside::All,
         command: &[XTASK, "install-python", "azure", "container"],
         env: &[],
         limit: minutes(10),
@@ -152,6 +188,7 @@ pub const ALL: &[Stage] = &[
         name: "vectara-sdk",
         about: "vectara 0.4.3 is installed",
         needs: &[],
+        beside: Beside::All,
         command: &[XTASK, "install-python", "vectara", "0.4.3"],
         env: &[],
         limit: minutes(10),
@@ -160,6 +197,7 @@ pub const ALL: &[Stage] = &[
         name: "vectara-sdk-0-4-2",
         about: "vectara 0.4.2 is installed",
         needs: &[],
+        beside: Beside::All,
         command: &[XTASK, "install-python", "vectara", "0.4.2"],
         env: &[],
         limit: minutes(10),
@@ -168,6 +206,7 @@ pub const ALL: &[Stage] = &[
         name: "cross-sdks",
         about: "the Python SDKs of all vendors are installed together",
         needs: &[],
+        beside: Beside::All,
         command: &[XTASK, "install-python", "cross", "sdks"],
         env: &[],
         limit: minutes(10),
@@ -176,6 +215,7 @@ pub const ALL: &[Stage] = &[
         name: "azure-javascript-sdk",
         about: "@azure/ai-projects 2.8.0 is installed, with openai 6.49.0",
         needs: &[],
+        beside: Beside::All,
         command: &[XTASK, "install-node", "azure/javascript"],
         env: &[],
         limit: minutes(10),
@@ -184,6 +224,7 @@ pub const ALL: &[Stage] = &[
         name: "palantir-python-http",
         about: "foundry-platform-sdk 1.111.0 works over plain HTTP",
         needs: &["build", "python-sdk"],
+        beside: Beside::All,
         command: pytest!("palantir-1.111.0", "tests/conformance/palantir/python"),
         env: &[("CONFORMANCE_SCHEME", "http")],
         limit: minutes(10),
@@ -192,6 +233,7 @@ pub const ALL: &[Stage] = &[
         name: "palantir-python-https",
         about: "foundry-platform-sdk 1.111.0 works over TLS with the server's own root",
         needs: &["build", "python-sdk"],
+        beside: Beside::All,
         command: pytest!("palantir-1.111.0", "tests/conformance/palantir/python"),
         env: &[("CONFORMANCE_SCHEME", "https")],
         limit: minutes(10),
@@ -200,6 +242,7 @@ pub const ALL: &[Stage] = &[
         name: "palantir-python-old-http",
         about: "foundry-platform-sdk 1.30.0 works over plain HTTP",
         needs: &["build", "python-sdk-old"],
+        beside: Beside::All,
         command: pytest!("palantir-1.30.0", "tests/conformance/palantir/python_old"),
         env: &[("CONFORMANCE_SCHEME", "http")],
         limit: minutes(10),
@@ -208,6 +251,7 @@ pub const ALL: &[Stage] = &[
         name: "palantir-python-old-https",
         about: "foundry-platform-sdk 1.30.0 works over TLS with the server's own root",
         needs: &["build", "python-sdk-old"],
+        beside: Beside::All,
         command: pytest!("palantir-1.30.0", "tests/conformance/palantir/python_old"),
         env: &[("CONFORMANCE_SCHEME", "https")],
         limit: minutes(10),
@@ -216,6 +260,7 @@ pub const ALL: &[Stage] = &[
         name: "palantir-oauth-http",
         about: "the OAuth clients of foundry-platform-sdk 1.111.0 work over plain HTTP",
         needs: &["build", "python-sdk"],
+        beside: Beside::All,
         command: pytest!("palantir-1.111.0", "tests/conformance/palantir/oauth"),
         env: &[("CONFORMANCE_SCHEME", "http")],
         limit: minutes(10),
@@ -224,6 +269,7 @@ pub const ALL: &[Stage] = &[
         name: "palantir-oauth-https",
         about: "the OAuth clients of foundry-platform-sdk 1.111.0 work over TLS with the server's own root",
         needs: &["build", "python-sdk"],
+        beside: Beside::All,
         command: pytest!("palantir-1.111.0", "tests/conformance/palantir/oauth"),
         env: &[("CONFORMANCE_SCHEME", "https")],
         limit: minutes(10),
@@ -232,6 +278,7 @@ pub const ALL: &[Stage] = &[
         name: "palantir-typescript-http",
         about: "@osdk/foundry.aipagents 2.38.0 works over plain HTTP",
         needs: &["build", "typescript-sdk"],
+        beside: Beside::All,
         command: &["node", "tests/conformance/palantir/typescript/run.mjs"],
         env: &[("CONFORMANCE_SCHEME", "http")],
         limit: minutes(10),
@@ -240,6 +287,7 @@ pub const ALL: &[Stage] = &[
         name: "palantir-typescript-https",
         about: "@osdk/foundry.aipagents 2.38.0 works over TLS with the server's own root",
         needs: &["build", "typescript-sdk"],
+        beside: Beside::All,
         command: &["node", "tests/conformance/palantir/typescript/run.mjs"],
         env: &[("CONFORMANCE_SCHEME", "https")],
         limit: minutes(10),
@@ -248,6 +296,7 @@ pub const ALL: &[Stage] = &[
         name: "azure-python-http",
         about: "azure-ai-projects 2.10.0 works over plain HTTP",
         needs: &["build", "azure-sdk"],
+        beside: Beside::All,
         command: pytest!("azure-2.10.0", "tests/conformance/azure/python"),
         env: &[("CONFORMANCE_SCHEME", "http")],
         limit: minutes(10),
@@ -256,6 +305,7 @@ pub const ALL: &[Stage] = &[
         name: "azure-python-https",
         about: "azure-ai-projects 2.10.0 works over TLS with the server's own root",
         needs: &["build", "azure-sdk"],
+        beside: Beside::All,
         command: pytest!("azure-2.10.0", "tests/conformance/azure/python"),
         env: &[("CONFORMANCE_SCHEME", "https")],
         limit: minutes(10),
@@ -264,6 +314,7 @@ pub const ALL: &[Stage] = &[
         name: "azure-python-2-2-http",
         about: "azure-ai-projects 2.2.0 works over plain HTTP",
         needs: &["build", "azure-sdk-2-2"],
+        beside: Beside::All,
         command: pytest!("azure-2.2.0", "tests/conformance/azure/python_old"),
         env: &[("CONFORMANCE_SCHEME", "http")],
         limit: minutes(10),
@@ -272,6 +323,7 @@ pub const ALL: &[Stage] = &[
         name: "azure-python-2-2-https",
         about: "azure-ai-projects 2.2.0 works over TLS with the server's own root",
         needs: &["build", "azure-sdk-2-2"],
+        beside: Beside::All,
         command: pytest!("azure-2.2.0", "tests/conformance/azure/python_old"),
         env: &[("CONFORMANCE_SCHEME", "https")],
         limit: minutes(10),
@@ -280,6 +332,7 @@ pub const ALL: &[Stage] = &[
         name: "azure-python-2-1-http",
         about: "azure-ai-projects 2.1.0 works over plain HTTP",
         needs: &["build", "azure-sdk-2-1"],
+        beside: Beside::All,
         command: pytest!("azure-2.1.0", "tests/conformance/azure/python_old"),
         env: &[("CONFORMANCE_SCHEME", "http")],
         limit: minutes(10),
@@ -288,6 +341,7 @@ pub const ALL: &[Stage] = &[
         name: "azure-python-2-1-https",
         about: "azure-ai-projects 2.1.0 works over TLS with the server's own root",
         needs: &["build", "azure-sdk-2-1"],
+        beside: Beside::All,
         command: pytest!("azure-2.1.0", "tests/conformance/azure/python_old"),
         env: &[("CONFORMANCE_SCHEME", "https")],
         limit: minutes(10),
@@ -296,6 +350,7 @@ pub const ALL: &[Stage] = &[
         name: "azure-javascript-http",
         about: "@azure/ai-projects 2.8.0 works over plain HTTP",
         needs: &["build", "azure-javascript-sdk"],
+        beside: Beside::All,
         command: &["node", "tests/conformance/azure/javascript/run.mjs"],
         env: &[("CONFORMANCE_SCHEME", "http")],
         limit: minutes(10),
@@ -304,6 +359,7 @@ pub const ALL: &[Stage] = &[
         name: "azure-javascript-https",
         about: "@azure/ai-projects 2.8.0 works over TLS with nothing but the server's own root trusted",
         needs: &["build", "azure-javascript-sdk"],
+        beside: Beside::All,
         command: &["node", "tests/conformance/azure/javascript/run.mjs"],
         env: &[("CONFORMANCE_SCHEME", "https")],
         limit: minutes(10),
@@ -312,6 +368,7 @@ pub const ALL: &[Stage] = &[
         name: "azure-oracle",
         about: "responses are those of the vendor's container runtime, but for the documented differences",
         needs: &["build", "azure-container"],
+        beside: Beside::All,
         command: pytest!(
             "azure-container",
             "--confcutdir=tests/conformance/azure/oracle",
@@ -325,6 +382,7 @@ pub const ALL: &[Stage] = &[
         name: "azure-hosted",
         about: "agents are served by a container of the vendor's runtime",
         needs: &["build", "azure-container"],
+        beside: Beside::All,
         command: pytest!(
             "azure-container",
             "--confcutdir=tests/conformance/azure/hosted",
@@ -338,6 +396,7 @@ pub const ALL: &[Stage] = &[
         name: "azure-programs",
         about: "the programs of docs/azure.md run as they stand there",
         needs: &["build", "azure-sdk", "azure-javascript-sdk"],
+        beside: Beside::All,
         command: pytest!(
             "azure-2.10.0",
             "--confcutdir=tests/conformance/azure/documentation",
@@ -350,6 +409,7 @@ pub const ALL: &[Stage] = &[
         name: "vectara-python-http",
         about: "vectara 0.4.3 works over plain HTTP",
         needs: &["build", "vectara-sdk"],
+        beside: Beside::All,
         command: pytest!("vectara-0.4.3", "tests/conformance/vectara/python"),
         env: &[("CONFORMANCE_SCHEME", "http")],
         limit: minutes(10),
@@ -358,6 +418,7 @@ pub const ALL: &[Stage] = &[
         name: "vectara-python-https",
         about: "vectara 0.4.3 works over TLS with the server's own root",
         needs: &["build", "vectara-sdk"],
+        beside: Beside::All,
         command: pytest!("vectara-0.4.3", "tests/conformance/vectara/python"),
         env: &[("CONFORMANCE_SCHEME", "https")],
         limit: minutes(10),
@@ -366,6 +427,7 @@ pub const ALL: &[Stage] = &[
         name: "vectara-python-0-4-2-http",
         about: "vectara 0.4.2 works over plain HTTP",
         needs: &["build", "vectara-sdk-0-4-2"],
+        beside: Beside::All,
         command: pytest!("vectara-0.4.2", "tests/conformance/vectara/python"),
         env: &[("CONFORMANCE_SCHEME", "http")],
         limit: minutes(10),
@@ -374,6 +436,7 @@ pub const ALL: &[Stage] = &[
         name: "vectara-python-0-4-2-https",
         about: "vectara 0.4.2 works over TLS with the server's own root",
         needs: &["build", "vectara-sdk-0-4-2"],
+        beside: Beside::All,
         command: pytest!("vectara-0.4.2", "tests/conformance/vectara/python"),
         env: &[("CONFORMANCE_SCHEME", "https")],
         limit: minutes(10),
@@ -382,6 +445,7 @@ pub const ALL: &[Stage] = &[
         name: "vectara-raw-http",
         about: "Vectara's API is on the wire what its pages say, over plain HTTP",
         needs: &["build", "vectara-sdk"],
+        beside: Beside::All,
         command: pytest!("vectara-0.4.3", "tests/conformance/vectara/raw"),
         env: &[("CONFORMANCE_SCHEME", "http")],
         limit: minutes(10),
@@ -390,6 +454,7 @@ pub const ALL: &[Stage] = &[
         name: "vectara-raw-https",
         about: "Vectara's API is on the wire what its pages say, over TLS",
         needs: &["build", "vectara-sdk"],
+        beside: Beside::All,
         command: pytest!("vectara-0.4.3", "tests/conformance/vectara/raw"),
         env: &[("CONFORMANCE_SCHEME", "https")],
         limit: minutes(10),
@@ -398,6 +463,7 @@ pub const ALL: &[Stage] = &[
         name: "vectara-programs",
         about: "the programs of docs/vectara.md run as they stand there",
         needs: &["build", "vectara-sdk"],
+        beside: Beside::All,
         command: pytest!("vectara-0.4.3", "tests/conformance/vectara/documentation"),
         env: &[],
         limit: minutes(5),
@@ -406,6 +472,7 @@ pub const ALL: &[Stage] = &[
         name: "cross",
         about: "a session made over one API goes on over the others",
         needs: &["build", "cross-sdks"],
+        beside: Beside::All,
         command: pytest!("cross-sdks", "tests/conformance/cross"),
         env: &[],
         limit: minutes(5),
@@ -414,6 +481,7 @@ pub const ALL: &[Stage] = &[
         name: "openai-upstream",
         about: "agents answer from an OpenAI-compatible server, and its faults have the vendor's names",
         needs: &["build", "python-sdk"],
+        beside: Beside::All,
         command: pytest!("palantir-1.111.0", "tests/conformance/palantir/upstream"),
         env: &[("CONFORMANCE_SCHEME", "http")],
         limit: minutes(10),
@@ -422,6 +490,7 @@ pub const ALL: &[Stage] = &[
         name: "crash",
         about: "what was acknowledged is there after kill -9, and nothing happened twice",
         needs: &["build"],
+        beside: Beside::Nothing,
         // The server is built for debugging here; the half second of a release is for `cargo xtask crash`.
         command: &["target/debug/sederunt-crash", "--rounds", "3", "--ready-within", "3000"],
         env: &[],
@@ -432,27 +501,23 @@ pub const ALL: &[Stage] = &[
 /// Runs the named stages and what they need, or all; prints a line for each and the sum. Whether all passed.
 pub fn run(chosen: &[String]) -> Result<bool> {
     let wanted = with_needs(chosen)?;
-    let mut failed = BTreeSet::new();
+    let stages: Vec<&Stage> = ALL.iter().filter(|stage| wanted.contains(stage.name)).collect();
+    let mut failed = Vec::new();
     let mut sum = Tally::default();
-    for stage in ALL.iter().filter(|stage| wanted.contains(stage.name)) {
-        let began = Instant::now();
-        let missing = stage.needs.iter().find(|need| failed.contains(*need));
-        let outcome = match missing {
-            Some(need) => Outcome::not_run(need),
-            None => run::program(stage.name, &program(stage.command)?, stage.env, stage.limit)?,
-        };
+    let work = |stage: &Stage| run::program(stage.name, &program(stage.command)?, stage.env, stage.limit);
+    schedule::run(&stages, schedule::slots(), work, |stage, outcome, took| {
         if !outcome.passed {
-            failed.insert(stage.name);
+            failed.push(stage.name);
         }
         sum += outcome.tally;
         let result = if outcome.passed { "ok" } else { "FAILED" };
-        println!("{:26} {result:6} {:7.1} s  {}", stage.name, began.elapsed().as_secs_f64(), outcome.note);
+        println!("{:26} {result:6} {:7.1} s  {}", stage.name, took.as_secs_f64(), outcome.note);
         if let Some(tail) = outcome.tail {
             println!("{tail}");
         }
-    }
+    })?;
     if !failed.is_empty() {
-        println!("failed: {}", failed.into_iter().collect::<Vec<_>>().join(", "));
+        println!("failed: {}", failed.join(", "));
     }
     println!("{} passed, {} failed", sum.passed, sum.failed);
     Ok(sum.failed == 0)
