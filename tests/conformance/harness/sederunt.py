@@ -8,6 +8,8 @@ import time
 import tomllib
 from pathlib import Path
 
+from postgres import ON_POSTGRES, database_of, new_database
+
 ROOT = Path(__file__).resolve().parents[3]
 BINARY = os.environ.get("CONFORMANCE_BINARY", str(ROOT / "target/debug/sederunt"))
 SCHEME = os.environ.get("CONFORMANCE_SCHEME", "http")
@@ -15,12 +17,22 @@ START_LIMIT = 30.0
 """Seconds that a start may take on a busy machine."""
 
 
+def on_postgres(arguments: tuple[str, ...]) -> tuple[str, ...]:
+    """The arguments of `dev`, with a database in the place of the data directory."""
+    if "--data" in arguments:
+        at = arguments.index("--data")
+        rest, database = arguments[:at] + arguments[at + 2 :], database_of(arguments[at + 1])
+    else:
+        rest, database = arguments, new_database()
+    return (*rest, "--set", f"store.url={database}")
+
+
 class Server:
     """A running `sederunt dev`. Ends with its `with` block."""
 
     def __init__(self, *arguments: str, environment: dict[str, str] | None = None):
         self._folder = tempfile.TemporaryDirectory(prefix="sederunt-conformance-")
-        self._arguments = arguments
+        self._arguments = on_postgres(arguments) if ON_POSTGRES else arguments
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("SEDERUNT_")}
         # The root that `dev` makes is kept, so that a run trusts one; not in the home of whoever runs this.
         ours = {"SEDERUNT_HTTP_DRAIN": "1s", "XDG_STATE_HOME": str(ROOT / "target/xtask/state")}

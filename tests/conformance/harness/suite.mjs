@@ -7,6 +7,7 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
 
 const root = join(import.meta.dirname, "../../..");
@@ -21,9 +22,11 @@ const surroundings = Object.fromEntries(Object.entries(process.env).filter(([nam
 export async function run(suite, script) {
   const folder = mkdtempSync(join(tmpdir(), "sederunt-conformance-"));
   const ready = join(folder, "ready.json");
+  const postgres = process.env.CONFORMANCE_STORE === "postgres" ? startPostgres() : undefined;
+  const store = postgres ? ["--set", `store.url=${await database(postgres)}`] : [];
   const server = spawn(
     binary,
-    ["dev", "--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--ready-file", ready, "--script", script],
+    ["dev", "--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--ready-file", ready, "--script", script, ...store],
     {
       stdio: ["ignore", "ignore", "inherit"],
       env: { ...surroundings, SEDERUNT_HTTP_DRAIN: "1s", XDG_STATE_HOME: join(root, "target/xtask/state") },
@@ -41,8 +44,20 @@ export async function run(suite, script) {
     const forced = setTimeout(() => server.kill("SIGKILL"), 15_000);
     await ended;
     clearTimeout(forced);
+    postgres?.stdin.end();
     rmSync(folder, { recursive: true });
   }
+}
+
+/** A PostgreSQL for the tests; it ends when its input does, or with this process. */
+const startPostgres = () =>
+  spawn(join(root, "target/debug/sederunt-test-postgres"), { stdio: ["pipe", "pipe", "inherit"] });
+
+/** The URL of a fresh database. */
+async function database(postgres) {
+  postgres.stdin.write("database\n");
+  for await (const url of createInterface({ input: postgres.stdout })) return url;
+  throw new Error("there is no PostgreSQL to test with");
 }
 
 async function started(server, ready) {
