@@ -42,7 +42,8 @@ pub(crate) fn removed(tenant: &str, session: &str) -> Step {
     Step::any(REMOVE, params![tenant, session])
 }
 
-fn rows(tenant: &str, session: &str, metadata: &Map<String, Value>) -> Vec<Step> {
+/// The steps that add the rows of a session that is there; rows that are there stay.
+pub(crate) fn rows(tenant: &str, session: &str, metadata: &Map<String, Value>) -> Vec<Step> {
     let mut found = Vec::new();
     collect(&mut Vec::new(), metadata, &mut found);
     let step = |(path, value): (String, String)| Step::any(ADD, params![tenant, session, path, value]);

@@ -20,6 +20,7 @@ use sederunt_core::{Error, Result};
 use crate::SqlStore;
 use crate::driver::{Driver, Outcome, Params, Reach, Read, Row, Step, Value};
 
+mod metadata_rows;
 mod open;
 mod readers;
 mod writer;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
-use super::{Durability, Options, connect};
+use super::{Durability, Options, connect, metadata_rows};
 use crate::migrations;
 
 /// The database in the data directory.
@@ -255,6 +255,7 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
         transaction
             .execute("insert into migrations (number, name) values (?1, ?2)", (migration.number, migration.name))?;
     }
+    metadata_rows::complete(&transaction, applied)?;
     transaction.commit()
 }
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use sederunt_core::condition::{Condition, Field, Operator, Scalar};
 use sederunt_core::error::Error;
+use sederunt_core::session::{SessionFilter, SessionQuery};
 use sederunt_core::store::SystemStore as _;
 use sederunt_core::turn::Recording;
 use sederunt_store::{OpenError, Options, SqlStore, Sqlite};
@@ -180,8 +182,8 @@ fn of_the_first_release(path: &Path) {
         insert into agent_versions values ('acme', '{agent}', 1, 1, 0, 1, 0, 5, '{{"name":"helper"}}');
         insert into counts values ('acme', '{agent}', 0, 1);
         insert into heads values ('acme', 'alice', 0, 2, 0);
-        insert into sessions values ('acme', '{session}', 'desk', '{agent}', 1, 'alice', 'personal', null, 'hi', '{{}}', 1,
-            null, 6, 7, 7, null, null, 0, 1, 1, 1, '{turn}', '{{}}', 2, null);
+        insert into sessions values ('acme', '{session}', 'desk', '{agent}', 1, 'alice', 'personal', null, 'hi',
+            '{{"tier":"gold","at":{{"desk":3}}}}', 1, null, 6, 7, 7, null, null, 0, 1, 1, 1, '{turn}', '{{}}', 2, null);
         insert into turns values ('acme', '{turn}', '{session}', null, '{agent}', 1, 'alice', 'personal', null, 1,
             'message', 'session:{session}', 'done', '{{"how":"done"}}', 1, 'mine', null, 'discard', 'finish', '{{}}', null,
             6, 7, '{{}}', 1, 1, 0);
@@ -216,4 +218,23 @@ async fn what_the_first_release_wrote_is_read_and_goes_on() {
     assert_eq!((next.parent, next.number), (Some(turn.id), Some(2)));
     let listed = world.store.sessions_by_created(&world.everything(), false, &newest(None, 9), at(2)).await.unwrap();
     assert_eq!(listed.items.iter().map(|session| session.id).collect::<Vec<_>>(), [id]);
+}
+
+#[tokio::test]
+async fn sessions_of_the_first_release_are_found_by_their_metadata() {
+    let directory = tempfile::tempdir().unwrap();
+    of_the_first_release(directory.path());
+    let world = World::sqlite().with(open(directory.path()).unwrap());
+    let filter = SessionFilter { agent: Some(OLD[0].parse().unwrap()), ..world.everything() };
+    let desk = |number: i64| {
+        let value = Scalar::Number(number.into());
+        let field = Field(vec!["at".into(), "desk".into()]);
+        Some(Condition::Compare { field, operator: Operator::Equal, value })
+    };
+    for (number, found) in [(3, 1), (4, 0)] {
+        let query = SessionQuery { filter: filter.clone(), enabled: None, metadata: desk(number) };
+        assert_eq!(world.store.count_sessions_by(&query, at(1)).await.unwrap(), found);
+        let listed = world.store.sessions_by_key(&query, None, 9, at(1)).await.unwrap();
+        assert_eq!(listed.len() as u64, found);
+    }
 }
