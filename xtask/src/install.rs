@@ -6,25 +6,34 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-/// The runner of the workspace's own tests: nextest where it is installed, else cargo's.
+/// The runner of the workspace's own tests, with a PostgreSQL for them: nextest where it is installed, else cargo's.
 pub fn rust_tests() -> Vec<String> {
     let nextest = Command::new("cargo").args(["nextest", "--version"]).output().is_ok_and(|out| out.status.success());
-    let words: &[&str] = if nextest {
+    // Each test is a process of its own under nextest, and starts no PostgreSQL where the run has one.
+    let runner: &[&str] = if nextest {
         &["cargo", "nextest", "run", "--workspace", "--locked", "--no-fail-fast", "--status-level", "fail"]
     } else {
         &["cargo", "test", "--workspace", "--locked", "--no-fail-fast"]
     };
-    words.iter().map(|&word| word.to_owned()).collect()
+    std::iter::once(&"target/debug/sederunt-test-postgres").chain(runner).map(|&word| word.to_owned()).collect()
 }
 
 /// A virtual environment under `target/sdk` with what a dialect's `requirements-<version>.txt` locks.
 pub fn python(dialect: &str, version: &str) -> Result<bool> {
     let requirements = format!("tests/conformance/{dialect}/requirements-{version}.txt");
-    let home = format!("target/sdk/{dialect}-{version}");
-    once(Path::new(&home), &fs::read_to_string(&requirements)?, || {
+    environment(&format!("target/sdk/{dialect}-{version}"), &requirements)
+}
+
+/// Patroni and etcd, in a virtual environment at `home`.
+pub fn patroni(home: &str) -> Result<bool> {
+    environment(home, "tests/crash/patroni/requirements.txt")
+}
+
+fn environment(home: &str, requirements: &str) -> Result<bool> {
+    once(Path::new(home), &fs::read_to_string(requirements)?, || {
         let pip = format!("{home}/bin/pip");
-        Ok(succeeds("python3", &["-m", "venv", "--clear", &home])?
-            && succeeds(&pip, &["install", "--disable-pip-version-check", "--no-input", "-r", &requirements])?)
+        Ok(succeeds("python3", &["-m", "venv", "--clear", home])?
+            && succeeds(&pip, &["install", "--disable-pip-version-check", "--no-input", "-r", requirements])?)
     })
 }
 

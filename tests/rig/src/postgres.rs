@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-use installed::Installed;
+pub use installed::Installed;
 use keeper::Keeper;
 
 /// How PostgreSQL itself is asked to end.
@@ -34,6 +34,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often a start is tried: the port may have been taken meanwhile, or what was killed may not be gone yet.
 const TRIES: u32 = 20;
+
+/// Where a server that all test processes of a run share is announced to them: its port and its folder.
+pub const SHARED: &str = "TEST_POSTGRES";
 
 /// Settings of a server whose data nobody needs after a crash of the machine, and which shares it with its tests.
 const SETTINGS: &[&str] = &[
@@ -94,6 +97,38 @@ impl Postgres {
         Ok(postgres)
     }
 
+    /// The one of this process, which lasts as long: that of the run if there is one, else a new one.
+    pub fn shared() -> Result<&'static Self> {
+        static SERVER: Mutex<Option<&'static Postgres>> = Mutex::new(None);
+        let mut server = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(server) = *server {
+            return Ok(server);
+        }
+        let found = match std::env::var(SHARED) {
+            Ok(place) => Self::at(&place)?,
+            Err(_) => Self::start()?,
+        };
+        Ok(server.insert(Box::leak(Box::new(found))))
+    }
+
+    /// A running one, as it was announced.
+    fn at(place: &str) -> Result<Self> {
+        let (port, folder) = place.split_once(' ').with_context(|| format!("{SHARED} is PORT FOLDER, not {place}"))?;
+        Ok(Self {
+            installed: Installed::find()?,
+            folder: folder.into(),
+            port: port.parse()?,
+            settings: Vec::new(),
+            keeper: Mutex::default(),
+            drawn: AtomicU64::new(0),
+        })
+    }
+
+    /// What [`SHARED`] is to say for other processes to find this one.
+    pub fn place(&self) -> String {
+        format!("{} {}", self.port, self.folder.display())
+    }
+
     /// A fresh database; its URL.
     pub fn database(&self) -> Result<String> {
         self.database_like("template0")
@@ -101,20 +136,32 @@ impl Postgres {
 
     /// A fresh database with everything that `template` has; its URL. Nobody may be connected to `template` meanwhile.
     pub fn database_like(&self, template: &str) -> Result<String> {
-        let name = format!("d{}", self.drawn.fetch_add(1, Ordering::Relaxed));
-        self.named_database(&name, template)
+        let name = format!("d{}_{}", std::process::id(), self.drawn.fetch_add(1, Ordering::Relaxed));
+        self.execute("postgres", &format!("create database {name} template {template}"))?;
+        Ok(self.url(&name))
     }
 
-    /// A fresh database of this name, to be the template of others; its URL.
-    pub fn named_database(&self, name: &str, template: &str) -> Result<String> {
-        self.execute("postgres", &format!("create database {name} template {template}"))?;
-        Ok(self.url(name))
+    /// Sees to a database of this name, to be the template of others: made by `prepare`, which is told the URL of an empty
+    /// one and leaves no connection, unless there is one.
+    pub async fn template(&self, name: &str, prepare: impl AsyncFnOnce(String)) -> Result<()> {
+        let there =
+            |name: &str| self.execute("postgres", &format!("select 1 from pg_database where datname = '{name}'"));
+        if there(name)? == "1" {
+            return Ok(());
+        }
+        let url = self.database()?;
+        prepare(url.clone()).await;
+        // Of several that prepare one at once, the first gives it the name.
+        let renamed = self.execute("postgres", &format!("alter database {} rename to {name}", name_of(&url)));
+        if renamed.is_err() && there(name)? == "1" {
+            return self.drop_database(&url);
+        }
+        renamed.map(drop)
     }
 
     /// Drops the database at `url`, whoever is connected to it.
     pub fn drop_database(&self, url: &str) -> Result<()> {
-        let name = url.rsplit('/').next().unwrap_or_default();
-        self.execute("postgres", &format!("drop database {name} with (force)"))?;
+        self.execute("postgres", &format!("drop database {} with (force)", name_of(url)))?;
         Ok(())
     }
 
@@ -234,6 +281,11 @@ impl Drop for Postgres {
         }
         _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// The name of the database under a URL of ours.
+pub fn name_of(url: &str) -> &str {
+    url.rsplit('/').next().unwrap_or_default()
 }
 
 /// A port that was free a moment ago.

@@ -5,13 +5,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use sederunt_rig::postgres::{Postgres, Stop};
+use sederunt_rig::postgres::{Postgres, Stop, name_of};
 
 #[test]
 fn what_was_committed_outlives_every_way_to_end_it() {
     let postgres = Postgres::start().unwrap();
     let url = postgres.database().unwrap();
-    let name = url.rsplit('/').next().unwrap();
+    let name = name_of(&url);
     postgres.execute(name, "create table t (n int)").unwrap();
     for (n, how) in (1..).zip([Stop::Fast, Stop::Immediate, Stop::Kill]) {
         postgres.execute(name, "insert into t values (1)").unwrap();
@@ -22,17 +22,30 @@ fn what_was_committed_outlives_every_way_to_end_it() {
     }
 }
 
+#[tokio::test]
+async fn a_database_made_from_another_has_what_that_has() {
+    let postgres = Postgres::shared().unwrap();
+    for _ in 0..2 {
+        let prepare = async |url: String| {
+            postgres.execute(name_of(&url), "create table t as select 7 as n").unwrap();
+        };
+        postgres.template("original", prepare).await.unwrap();
+        let url = postgres.database_like("original").unwrap();
+        assert_eq!(postgres.execute(name_of(&url), "select n from t").unwrap(), "7");
+        assert_eq!(postgres.execute(name_of(&url), "show server_encoding").unwrap(), "UTF8");
+        postgres.drop_database(&url).unwrap();
+        assert!(postgres.execute(name_of(&url), "select 1").is_err());
+    }
+}
+
 #[test]
-fn a_database_made_from_another_has_what_that_has() {
-    let postgres = Postgres::start().unwrap();
-    postgres.named_database("original", "template0").unwrap();
-    postgres.execute("original", "create table t as select 7 as n").unwrap();
-    let url = postgres.database_like("original").unwrap();
-    let name = url.rsplit('/').next().unwrap();
-    assert_eq!(postgres.execute(name, "select n from t").unwrap(), "7");
-    assert_eq!(postgres.execute(name, "show server_encoding").unwrap(), "UTF8");
-    postgres.drop_database(&url).unwrap();
-    assert!(postgres.execute(name, "select 1").is_err());
+fn all_processes_of_a_run_share_one() {
+    let mut run = Command::new(env!("CARGO_BIN_EXE_sederunt-test-postgres"));
+    let done = run.args(["sh", "-c", "echo $TEST_POSTGRES; exit 3"]).output().unwrap();
+    assert!(!done.status.success());
+    let said = String::from_utf8(done.stdout).unwrap();
+    let (port, folder) = said.trim().split_once(' ').unwrap();
+    assert!(port.parse::<u16>().is_ok() && !Path::new(folder).exists());
 }
 
 #[test]

@@ -17,7 +17,7 @@ Install them: apt-get install postgresql (or another package that has initdb, po
 
 /// The programs of one version.
 #[derive(Clone, Debug)]
-pub(super) struct Installed {
+pub struct Installed {
     programs: PathBuf,
     /// The user and group to run them as. None: whoever runs the tests, since PostgreSQL refuses nobody but root.
     pub run_as: Option<(u32, u32)>,
@@ -38,6 +38,11 @@ impl Installed {
         let mut command = if path.is_file() { Command::new(path) } else { Command::new(program) };
         self.prepare(&mut command);
         Ok(command)
+    }
+
+    /// The folder of its programs.
+    pub fn programs(&self) -> &Path {
+        &self.programs
     }
 
     /// The path of a program of it.
