@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use sederunt_core::clock::Time;
 use sederunt_core::{Error, Result};
 
 /// One column's value, or one parameter.
@@ -180,6 +181,11 @@ pub trait Driver: Send + Sync + std::fmt::Debug {
 
     /// Runs the steps in one transaction, all or none. `Ok` only once the outcome is durable.
     async fn transact(&self, steps: Vec<Step>) -> Result<Outcome>;
+
+    /// The database's time of day; `None` if it has no clock but this machine's.
+    async fn wall_time(&self) -> Result<Option<Time>> {
+        Ok(None)
+    }
 
     /// Whether the database answers, for writing too.
     async fn ping(&self) -> Result<()>;

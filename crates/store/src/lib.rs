@@ -21,6 +21,7 @@ mod lanes;
 mod migrations;
 #[cfg(test)]
 mod plans;
+mod postgres;
 mod reaping;
 mod records;
 mod requests;
@@ -41,6 +42,7 @@ mod walk;
 
 pub use blobs::Folder;
 pub use driver::{Driver, Guard, Outcome, Params, Reach, Read, Row, Step, Value};
+pub use postgres::{DatabaseError, Examined, Postgres, PostgresOptions, Standby};
 pub use sqlite::{Durability, Inspected, Observer, OpenError, Options, Sqlite};
 
 use sederunt_core::Result;

@@ -14,6 +14,9 @@ pub(crate) const ALL: &[Migration] = &[
     Migration { number: 3, name: "records", sql: include_str!("../migrations/0003_records.sql") },
 ];
 
+/// The oldest schema whose binaries run on the newest one as well: the newest only adds to it what has a default.
+pub(crate) const COMPATIBLE: i64 = 4;
+
 /// What is recorded of them.
 pub(crate) const TABLE: &str =
     "create table if not exists migrations (number bigint not null primary key, name text not null)";

@@ -48,6 +48,11 @@ impl Observer {
     pub fn new(observe: impl Fn(usize, Duration) + Send + Sync + 'static) -> Self {
         Self(Arc::new(observe))
     }
+
+    /// Tells of one commit.
+    pub(crate) fn tell(&self, transactions: usize, took: Duration) {
+        (self.0)(transactions, took);
+    }
 }
 
 impl std::fmt::Debug for Observer {
