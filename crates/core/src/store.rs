@@ -187,6 +187,16 @@ pub trait SessionStore: Send + Sync {
     /// turns run in it.
     async fn rest_session(&self, tenant: &TenantId, session: SessionId, now: Time) -> Result<Session>;
 
+    /// Says what a living session is about, if nobody has: `false` if somebody did, or said that nothing shall be said, or if
+    /// it is not there at `now`.
+    async fn describe_session(
+        &self,
+        tenant: &TenantId,
+        session: SessionId,
+        description: &str,
+        now: Time,
+    ) -> Result<bool>;
+
     /// Hides a session and all that is in it at once, and releases its lane, so that a running turn can no longer
     /// write. `false` if there was none. Rows are reaped later. Turns of a conversation stay in the conversation.
     async fn delete_session(

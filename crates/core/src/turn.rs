@@ -378,6 +378,9 @@ pub struct NewTurn {
     /// For a turn of kind [`TurnKind::Compact`]: what it does. For others: when and how the line is compacted before the
     /// model is asked; never if absent.
     pub compaction: Option<Compaction>,
+    /// The model that says what the session is about, once this turn is kept and if nobody has said it; its first message
+    /// stands for that otherwise.
+    pub described_by: Option<String>,
     /// What the dialect keeps.
     pub extra: Opaque,
 }
@@ -408,6 +411,7 @@ impl NewTurn {
             on_disconnect: OnDisconnect::Finish,
             recording: Recording::default(),
             compaction: None,
+            described_by: None,
             extra: Opaque::new(),
         }
     }

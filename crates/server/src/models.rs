@@ -49,6 +49,22 @@ pub fn registry(
     Ok(Arc::new(registry))
 }
 
+/// The name that a setting gives of a model, if any; a fault if no model has it.
+pub fn named(
+    models: &BTreeMap<String, config::Model>,
+    setting: &str,
+    name: Option<String>,
+) -> Result<Option<String>, Fault> {
+    match name {
+        Some(name) if !models.contains_key(&name) => Err(Fault::config(
+            format!("{setting} cannot be used"),
+            format!("there is no model \"{name}\""),
+            format!("add [models.{name}], or name one that is there"),
+        )),
+        name => Ok(name),
+    }
+}
+
 fn script(file: Option<&Path>) -> Result<Arc<Script>, Fault> {
     let Some(file) = file else { return Ok(Arc::new(Script::builtin())) };
     let script = Script::load(file).map_err(|e| {

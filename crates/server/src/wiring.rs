@@ -179,7 +179,7 @@ pub fn dialects(app: &App, config: &Config, metrics: &Metrics, development: bool
     let palantir = sederunt_palantir::router(app.clone(), settings).layer(edge("palantir", refusals).layer());
     let azure = sederunt_azure::router(app.clone(), azure(&config.azure, http));
     let azure = azure.layer(edge("azure", sederunt_azure::REFUSALS).layer());
-    let vectara = sederunt_vectara::router(app.clone(), vectara(&config.vectara, http));
+    let vectara = sederunt_vectara::router(app.clone(), vectara(config)?);
     let vectara = vectara.layer(edge("vectara", sederunt_vectara::REFUSALS).layer());
     Ok(palantir.merge(azure).merge(vectara))
 }
@@ -201,14 +201,20 @@ fn azure(azure: &config::Azure, http: &config::Http) -> sederunt_azure::Settings
     }
 }
 
-fn vectara(vectara: &config::Vectara, http: &config::Http) -> sederunt_vectara::Settings {
-    sederunt_vectara::Settings {
+fn vectara(config: &Config) -> Result<sederunt_vectara::Settings, Fault> {
+    let (vectara, http) = (&config.vectara, &config.http);
+    Ok(sederunt_vectara::Settings {
         body_limit: http.body_size,
         body_timeout: http.body_time,
         file_size: vectara.file_size as u64,
         artifact_ttl: vectara.artifact_ttl,
         keep_alive: vectara.keep_alive,
-    }
+        description_model: models::named(
+            &config.models,
+            "vectara.description_model",
+            vectara.description_model.clone(),
+        )?,
+    })
 }
 
 /// The control API's routes, in their edge. No rate limits: who runs the server must reach it when it is busy.

@@ -190,6 +190,7 @@ fn every_other_statement_finds_its_rows_by_a_key() {
         sessions::BY_ID,
         sessions::BY_KEY,
         sessions::COUNT_UP,
+        sessions::DESCRIBE,
         sessions::PATCH_AND_MOVE,
         sessions::KEEP_EXTRA,
         sessions::LIVE,

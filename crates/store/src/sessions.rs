@@ -148,6 +148,12 @@ pub(crate) const PATCH_AND_MOVE: &str = patch!(
     ", updated = $3, seq = (select h.seq from heads h where h.tenant = $1 and h.owner = sessions.owner and h.shard = 0)"
 );
 
+/// What a session is about, if nobody has said it.
+pub(crate) const DESCRIBE: &str = concat!(
+    "update sessions set description = $4 where tenant = $1 and id = $2 and description is null and ",
+    living!("", "$3")
+);
+
 /// A session is there while neither it nor its agent is hidden.
 macro_rules! unhidden {
     () => {
@@ -268,6 +274,18 @@ impl SessionStore for SqlStore {
                 _ => Err(Error::not_found(Kind::Session, session)),
             },
         }
+    }
+
+    async fn describe_session(
+        &self,
+        tenant: &TenantId,
+        session: SessionId,
+        description: &str,
+        now: Time,
+    ) -> Result<bool> {
+        let values = params![tenant.as_str(), session.to_string(), now.nanos(), description];
+        let done = self.driver.transact(vec![Step::guarded(Guard::Session, DESCRIBE, values)]).await?;
+        Ok(matches!(done, Outcome::Done(_)))
     }
 
     async fn delete_session(

@@ -45,7 +45,7 @@ impl Engine {
                     finish = self.finish_of(live, FaultKind::Unavailable.with("the store is away").into(), text);
                 }
                 live.settle(Outcome::Unstored, Some(finish.ending.clone()));
-                if self.0.draining.load(std::sync::atomic::Ordering::Relaxed) {
+                if self.0.draining.is_cancelled() {
                     // The lease is left behind: the next start finds it and writes the turn's end.
                     return;
                 }

@@ -6,8 +6,10 @@
 
 mod accept;
 mod acceptance;
+mod aside;
 mod ask;
 mod compact;
+mod describe;
 mod finish;
 mod form;
 mod homes;
@@ -22,11 +24,12 @@ mod run;
 mod tools;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use accept::Setting;
@@ -61,7 +64,10 @@ struct Shared {
     tokens: AtomicI64,
     /// One for each request that is passed on as it stands.
     passing: Arc<Semaphore>,
-    draining: AtomicBool,
+    /// Cancelled once new turns are refused.
+    draining: CancellationToken,
+    /// One for each session that a model is asked to describe.
+    describing: Arc<Semaphore>,
     /// Shared while a turn is stored but not yet among those that run here; whoever must know all of them waits for it.
     accepting: tokio::sync::RwLock<()>,
     /// The home that the last sweep ended with, if there are more.
@@ -82,7 +88,8 @@ impl Engine {
             queues: queue::Queues::default(),
             tokens: AtomicI64::new(0),
             passing,
-            draining: AtomicBool::new(false),
+            draining: CancellationToken::new(),
+            describing: Arc::new(Semaphore::new(describe::AT_ONCE)),
             accepting: tokio::sync::RwLock::new(()),
             swept_home: Mutex::default(),
         }))
@@ -105,7 +112,7 @@ impl Engine {
     }
 
     pub(crate) fn drain(&self) {
-        self.0.draining.store(true, Ordering::Relaxed);
+        self.0.draining.cancel();
     }
 
     /// The turn, if it runs here.
@@ -219,7 +226,7 @@ impl Engine {
     }
 
     fn admit(&self) -> Result<()> {
-        if self.0.draining.load(Ordering::Relaxed) {
+        if self.0.draining.is_cancelled() {
             return Err(Error::unavailable("the server is shutting down"));
         }
         if self.running() >= self.0.settings.running_turns {

@@ -72,6 +72,7 @@ impl Run {
         };
         self.engine.finish(&self.live, ending.clone(), &self.new.text()).await;
         self.live.end(ending);
+        self.describe().await;
         self.engine.live().remove(&self.live.turn.id);
     }
 

@@ -52,6 +52,8 @@ pub struct Settings {
     pub artifact_ttl: Duration,
     /// After how long without a frame a stream says that it lives.
     pub keep_alive: Duration,
+    /// The model that says what a session is about, if its maker did not; without one its first message stands for that.
+    pub description_model: Option<String>,
 }
 
 impl Default for Settings {
@@ -63,6 +65,7 @@ impl Default for Settings {
             file_size: 50 << 20,
             artifact_ttl: Duration::from_secs(30 * DAY),
             keep_alive: Duration::from_secs(15),
+            description_model: None,
         }
     }
 }

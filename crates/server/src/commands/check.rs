@@ -17,6 +17,7 @@ pub fn run(settings: &Settings, json: bool) -> Result<(), Fault> {
     serve::listen(&config)?;
     let chance: Arc<dyn Chance> = Arc::new(SystemChance);
     models::registry(&config.models, &config.model_rules, &chance)?;
+    models::named(&config.models, "vectara.description_model", config.vectara.description_model.clone())?;
     // Nothing is made or migrated: that is for `serve`.
     if !wiring::inspect(&config.store)?.has_api_key {
         return Err(serve::nobody());

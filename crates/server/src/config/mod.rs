@@ -196,6 +196,8 @@ pub struct Vectara {
     pub keep_alive: Duration,
     #[serde(deserialize_with = "de_size")]
     pub file_size: usize,
+    #[serde(deserialize_with = "de_unset")]
+    pub description_model: Option<String>,
 }
 
 /// `[secrets]`

@@ -23,6 +23,7 @@ mod engine_cancel;
 mod engine_chains;
 mod engine_compaction;
 mod engine_conversations;
+mod engine_descriptions;
 mod engine_files;
 mod engine_forms;
 mod engine_journal;

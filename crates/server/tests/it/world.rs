@@ -45,6 +45,9 @@ const VAULT_KEY: &str = "only for tests: nothing secret here";
 /// How long a session lives after its last turn.
 pub const TTL: Duration = Duration::from_secs(24 * 3_600);
 
+/// Another name of the model.
+pub const DESCRIBER: &str = "describer";
+
 /// How many tokens the model takes at most.
 pub const WINDOW: u64 = 1_000;
 
@@ -474,7 +477,7 @@ struct OneModel(Arc<HandModel>);
 
 impl Models for OneModel {
     fn get(&self, name: Option<&str>) -> Option<Arc<dyn Model>> {
-        name.is_none().then(|| self.0.clone() as Arc<dyn Model>)
+        name.is_none_or(|name| name == DESCRIBER).then(|| self.0.clone() as Arc<dyn Model>)
     }
 }
 

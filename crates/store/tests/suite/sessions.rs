@@ -246,3 +246,25 @@ async fn lists_by_creation_go_page_by_page_through_what_the_filter_names() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_session_is_described_only_where_nobody_has_said_anything() {
+    each(async |world| {
+        let agent = world.agent("helper").await;
+        let described = async |session: &Session| {
+            let done = world.store.describe_session(&world.tenant, session.id, "made up", at(2)).await.unwrap();
+            (done, world.read(session).await.unwrap().description)
+        };
+        let session = world.session(&agent, at(0)).await;
+        assert_eq!(described(&session).await, (true, Some("made up".into())));
+        for said in ["mine", ""] {
+            let session = world.session(&agent, at(0)).await;
+            let patch = SessionPatch { description: Some(Some(said.into())), ..SessionPatch::default() };
+            world.store.update_session(&world.tenant, session.id, &patch, false, at(1)).await.unwrap();
+            assert_eq!(described(&session).await, (false, Some(said.into())));
+        }
+        world.store.delete_session(&world.tenant, session.id, at(3), None).await.unwrap();
+        assert!(!world.store.describe_session(&world.tenant, session.id, "made up", at(4)).await.unwrap());
+    })
+    .await;
+}

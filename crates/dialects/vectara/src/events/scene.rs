@@ -59,6 +59,8 @@ pub(super) struct Scene {
     pub has_tools: bool,
     /// How many tokens the agent's model takes at most, if anybody knows.
     pub window: Option<u64>,
+    /// The model that says what the session is about, if one does.
+    described_by: Option<String>,
     /// When the caller stops waiting.
     pub deadline: Option<Instant>,
 }
@@ -79,6 +81,7 @@ impl Scene {
             schema,
             has_tools: !version.definition.tools.is_empty(),
             window,
+            described_by: asked.settings().description_model.clone(),
             // A time that no clock reaches is no limit.
             deadline: asked.timeout()?.and_then(|time| Instant::now().checked_add(time)),
             app,
@@ -116,6 +119,7 @@ impl Scene {
             caller_runs_tools: true,
             on_failure: if stream { OnFailure::Keep } else { OnFailure::KeepIfLasting },
             compaction: self.compacts().then(|| self.compaction()),
+            described_by: self.described_by.clone(),
             extra: Kept { schema: self.schema.clone() }.extra(),
             ..NewTurn::message("")
         })
