@@ -10,9 +10,9 @@ use sederunt_core::{Error, Result};
 use crate::driver::{Guard, Outcome, Params, Step, params, unsettled};
 use crate::requests::remember;
 use crate::rows::{self, Columns, item_json, json, word};
-use crate::sessions::{attended, insertion, living, stopped};
+use crate::sessions::{attended, living, stopped};
 use crate::turns::held;
-use crate::{SqlStore, TRIES, artifacts, finish};
+use crate::{SqlStore, TRIES, artifacts, finish, locks};
 
 const AGENT: &str = "select 1 from agents where tenant = $1 and id = $2 and enabled = 1 and deleted is null";
 pub(crate) const ENTER: &str = concat!(
@@ -84,7 +84,7 @@ pub(crate) const TAKE_WAITING: &str = "delete from waiting where tenant = $1 and
 impl SqlStore {
     pub(crate) async fn accept(&self, accept: &Accept) -> Result<Keyed<Option<TurnId>>> {
         for _ in 0..TRIES {
-            let steps = steps(accept)?;
+            let steps = self.acceptance(accept)?;
             let insert = steps.iter().position(|step| step.guard == Some(Guard::Row)).unwrap_or_default();
             match self.driver.transact(steps).await? {
                 Outcome::Done(mut rows) => {
@@ -104,7 +104,7 @@ impl SqlStore {
     /// Accepts and ends a turn in one transaction, which leaves no lease.
     pub(crate) async fn import(&self, accept: &Accept, finish: &Finish) -> Result<Turn> {
         for _ in 0..TRIES {
-            let mut steps = steps(accept)?;
+            let mut steps = self.acceptance(accept)?;
             steps.extend(finish::steps(finish)?);
             let end = steps.iter().rposition(|step| step.guard == Some(Guard::Row)).unwrap_or_default();
             let found = match self.driver.transact(steps).await? {
@@ -188,66 +188,72 @@ impl SqlStore {
             None => Ok(()),
         }
     }
-}
 
-pub(crate) fn steps(accept: &Accept) -> Result<Vec<Step>> {
-    let (turn, fence) = (&accept.turn, &accept.fence);
-    let tenant = turn.tenant.as_str();
-    let id = turn.id.to_string();
-    let mut steps = Vec::with_capacity(accept.input.len() + 5);
-    steps.extend(accept.request.as_ref().map(|request| remember(&turn.tenant, request, turn.id)));
-    if let Some(session) = &accept.opens {
-        steps.extend(insertion(session)?);
-    }
-    if let Some(conversation) = turn.conversation {
-        let mut which = params![tenant, conversation.to_string()];
-        let sql = match turn.session {
-            Some(session) if accept.binds => {
-                which.push(session.to_string().into());
-                BIND
+    /// The steps that accept a turn.
+    pub(crate) fn acceptance(&self, accept: &Accept) -> Result<Vec<Step>> {
+        let (turn, fence) = (&accept.turn, &accept.fence);
+        let tenant = turn.tenant.as_str();
+        let id = turn.id.to_string();
+        let mut steps = Vec::with_capacity(accept.input.len() + 8);
+        steps.extend(accept.request.as_ref().map(|request| remember(&turn.tenant, request, turn.id)));
+        steps.extend(turn.conversation.map(|conversation| locks::conversation(tenant, conversation)));
+        if let Some(session) = &accept.opens {
+            steps.extend(self.insertion(session)?);
+        }
+        if let Parent::Turn(parent) = accept.parent {
+            steps.push(locks::conversation_of_turn(tenant, parent));
+            steps.push(locks::sessions_of_turn(tenant, parent, turn.session));
+        }
+        if let Some(conversation) = turn.conversation {
+            let mut which = params![tenant, conversation.to_string()];
+            let sql = match turn.session {
+                Some(session) if accept.binds => {
+                    which.push(session.to_string().into());
+                    BIND
+                }
+                _ => CONVERSATION,
+            };
+            steps.push(Step::guarded(Guard::Conversation, sql, which));
+        }
+        match (turn.session, turn.agent) {
+            (Some(session), _) => {
+                let enter = params![tenant, session.to_string(), turn.created.nanos()];
+                steps.push(Step::guarded(Guard::Session, ENTER, enter));
             }
-            _ => CONVERSATION,
+            (None, Some(agent)) => {
+                steps.push(Step::guarded(Guard::Agent, AGENT, params![tenant, agent.to_string()]));
+            }
+            (None, None) => {}
+        }
+        let agent = turn.agent.map(|agent| agent.to_string());
+        let hold = params![tenant, fence.lane.0.as_str(), fence.node.to_string(), fence.token, id.as_str(), agent];
+        steps.push(Step::guarded(Guard::Lane, HOLD, hold));
+        let mut insert = turn_params(turn, accept.input.len())?;
+        let sql = match accept.parent {
+            Parent::Root => INSERT_ROOT,
+            Parent::SessionHead if turn.session.is_none() => INSERT_ROOT,
+            Parent::SessionHead => INSERT_AT_HEAD,
+            Parent::StillHead(head) => {
+                insert.push(head.to_string().into());
+                INSERT_AT_STILL_HEAD
+            }
+            Parent::ConversationHead => INSERT_AT_CONVERSATION,
+            Parent::Turn(parent) => {
+                insert.push(parent.to_string().into());
+                INSERT_AFTER
+            }
         };
-        steps.push(Step::guarded(Guard::Conversation, sql, which));
-    }
-    match (turn.session, turn.agent) {
-        (Some(session), _) => {
-            let enter = params![tenant, session.to_string(), turn.created.nanos()];
-            steps.push(Step::guarded(Guard::Session, ENTER, enter));
+        steps.push(Step::guarded(Guard::Row, sql, insert));
+        for item in &accept.input {
+            steps.push(insert_item(item)?);
+            steps.extend(artifacts::insertion(item)?);
         }
-        (None, Some(agent)) => {
-            steps.push(Step::guarded(Guard::Agent, AGENT, params![tenant, agent.to_string()]));
+        if let Some(waited) = accept.waited {
+            let taken = params![tenant, fence.lane.0.as_str(), waited.to_string()];
+            steps.push(Step::guarded(Guard::Waiting, TAKE_WAITING, taken));
         }
-        (None, None) => {}
+        Ok(steps)
     }
-    let agent = turn.agent.map(|agent| agent.to_string());
-    let hold = params![tenant, fence.lane.0.as_str(), fence.node.to_string(), fence.token, id.as_str(), agent];
-    steps.push(Step::guarded(Guard::Lane, HOLD, hold));
-    let mut insert = turn_params(turn, accept.input.len())?;
-    let sql = match accept.parent {
-        Parent::Root => INSERT_ROOT,
-        Parent::SessionHead if turn.session.is_none() => INSERT_ROOT,
-        Parent::SessionHead => INSERT_AT_HEAD,
-        Parent::StillHead(head) => {
-            insert.push(head.to_string().into());
-            INSERT_AT_STILL_HEAD
-        }
-        Parent::ConversationHead => INSERT_AT_CONVERSATION,
-        Parent::Turn(parent) => {
-            insert.push(parent.to_string().into());
-            INSERT_AFTER
-        }
-    };
-    steps.push(Step::guarded(Guard::Row, sql, insert));
-    for item in &accept.input {
-        steps.push(insert_item(item)?);
-        steps.extend(artifacts::insertion(item)?);
-    }
-    if let Some(waited) = accept.waited {
-        let taken = params![tenant, fence.lane.0.as_str(), waited.to_string()];
-        steps.push(Step::guarded(Guard::Waiting, TAKE_WAITING, taken));
-    }
-    Ok(steps)
 }
 
 /// The step that adds an item.

@@ -15,12 +15,12 @@ use crate::rows::{self, agent_columns, json};
 use crate::sessions::living;
 use crate::slices::Reading;
 use crate::versions::{INSERT as INSERT_VERSION, version_params};
-use crate::{SqlStore, TRIES, delete};
+use crate::{SqlStore, TRIES, delete, locks};
 
 const INSERT: &str = "insert into agents (tenant, id, key, enabled, created, updated, ordinal, latest, published, \
      revision, extra) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict do nothing";
 const INSERT_COUNT: &str =
-    "insert into counts (tenant, agent, shard, sessions) values ($1, $2, 0, 0) on conflict do nothing";
+    "insert into counts (tenant, agent, shard, sessions) values ($1, $2, $3, 0) on conflict do nothing";
 pub(crate) const UPDATE: &str = "update agents set enabled = $3, updated = $4, ordinal = $5, latest = $6, published = $7, \
      revision = $8, extra = $9 where tenant = $1 and id = $2 and revision = $8 - 1 and deleted is null";
 pub(crate) const HIDE: &str = concat!(
@@ -58,7 +58,7 @@ macro_rules! listed {
 pub(crate) const BY_CREATED: [&str; 2] = [listed!(">", "asc"), listed!("<", "desc")];
 
 /// The counter less those whose time is over: what is due is an indexed handful until the sweeper takes it.
-pub(crate) const COUNT: &str = "select coalesce(sum(c.sessions), 0) - (select count(*) from sessions s \
+pub(crate) const COUNT: &str = "select cast(coalesce(sum(c.sessions), 0) as bigint) - (select count(*) from sessions s \
      where s.due <= $3 and s.tenant = $1 and s.agent = $2 and s.deleted is null and s.due is not null \
      and s.lapsed = 0 and s.running = 0 and s.expires <= $3) \
      from counts c where c.tenant = $1 and c.agent = $2 \
@@ -85,11 +85,10 @@ impl AgentStore for SqlStore {
             agent.revision,
             json(&agent.extra)?,
         ];
-        let add = [
-            Step::guarded(Guard::Agent, INSERT, insert),
-            Step::any(INSERT_COUNT, params![agent.tenant.as_str(), agent.id.to_string()]),
-            Step::guarded(Guard::Row, INSERT_VERSION, version_params(first)?),
-        ];
+        let mut add = vec![Step::guarded(Guard::Agent, INSERT, insert)];
+        let count = |shard| Step::any(INSERT_COUNT, params![agent.tenant.as_str(), agent.id.to_string(), shard]);
+        add.extend((0..self.driver.shards()).map(count));
+        add.push(Step::guarded(Guard::Row, INSERT_VERSION, version_params(first)?));
         for _ in 0..TRIES {
             let remembered = request.map(|request| remember(&agent.tenant, request, agent.id));
             match self.driver.transact(remembered.into_iter().chain(add.clone()).collect()).await? {
@@ -130,7 +129,8 @@ impl AgentStore for SqlStore {
     async fn delete_agent(&self, tenant: &TenantId, agent: AgentId, force: bool, now: Time) -> Result<bool> {
         // Its sessions are hidden with it, because every read of a session asks for a living agent.
         let hide = params![tenant.as_str(), agent.to_string(), now.nanos(), force];
-        let mut steps = vec![Step::guarded(Guard::Agent, HIDE, hide)];
+        let held = [locks::agent(tenant.as_str(), agent), locks::counts(tenant.as_str(), agent)];
+        let mut steps: Vec<Step> = held.into_iter().chain([Step::guarded(Guard::Agent, HIDE, hide)]).collect();
         steps.extend(delete::turns_of_agent(tenant, agent, now)?);
         match self.driver.transact(steps).await? {
             Outcome::Done(_) => Ok(true),

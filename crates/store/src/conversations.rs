@@ -17,7 +17,7 @@ use crate::requests::remember;
 use crate::rows::{self, conversation_columns, json};
 use crate::session_lists::place;
 use crate::slices::{Reading, owned, owners};
-use crate::{SqlStore, TRIES, accept, delete, finish};
+use crate::{SqlStore, TRIES, delete, finish};
 
 const INSERT: &str = "insert into conversations (tenant, id, key, owner, client, agent, session, head, turns, metadata, \
      created) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict do nothing";
@@ -94,7 +94,7 @@ impl ConversationStore for SqlStore {
             let insert = Step::guarded(Guard::Row, INSERT, insert.clone());
             let mut steps: Vec<Step> = remembered.into_iter().chain([insert]).collect();
             if let Some((accept, finish)) = begins {
-                steps.extend(accept::steps(accept)?);
+                steps.extend(self.acceptance(accept)?);
                 steps.extend(finish::steps(finish)?);
             }
             match self.driver.transact(steps).await? {

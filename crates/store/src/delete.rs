@@ -7,14 +7,15 @@ use sederunt_core::turn::{Ending, Lane};
 
 use crate::driver::{Guard, Params, Step, params};
 use crate::rows::json;
-use crate::session_metadata;
 use crate::sessions::prolonged;
 use crate::turns::held_by_conversation;
+use crate::{locks, session_metadata};
 
 /// A session counts until it is hidden, or has lapsed.
 pub(crate) const COUNT_DOWN: &str = "update counts set sessions = sessions - coalesce((select 1 - s.lapsed \
-     from sessions s where s.tenant = $1 and s.id = $2), 0) where tenant = $1 and shard = 0 \
-     and agent = (select agent from sessions where tenant = $1 and id = $2)";
+     from sessions s where s.tenant = $1 and s.id = $2), 0) where tenant = $1 \
+     and agent = (select agent from sessions where tenant = $1 and id = $2) \
+     and shard = (select shard from sessions where tenant = $1 and id = $2)";
 pub(crate) const HIDE: &str = "update sessions set deleted = $3 where tenant = $1 and id = $2 and deleted is null \
      and exists (select 1 from agents a where a.tenant = $1 and a.id = sessions.agent and a.deleted is null)";
 pub(crate) const HIDE_EXPIRED: &str = "update sessions set deleted = $3 where tenant = $1 and id = $2 \
@@ -84,8 +85,8 @@ pub(crate) const END_OF_VERSION: &str = concat!(
 pub(crate) const RELEASE_VERSION: &str =
     concat!("delete from leases where tenant = $1 and lane in (", leases_of_version!("lane"), ")");
 pub(crate) const COUNT_DOWN_VERSION: &str = "update counts set sessions = sessions - (select count(*) from sessions s \
-     where s.tenant = $1 and s.agent = $2 and s.version = $3 and s.deleted is null and s.lapsed = 0) \
-     where tenant = $1 and agent = $2 and shard = 0";
+     where s.tenant = $1 and s.agent = $2 and s.version = $3 and s.shard = counts.shard \
+     and s.deleted is null and s.lapsed = 0) where tenant = $1 and agent = $2";
 pub(crate) const UNLIST_OF_VERSION: &str = "delete from session_metadata where tenant = $1 and session in \
      (select s.id from sessions s where s.tenant = $1 and s.agent = $2 and s.version = $3 and s.deleted is null)";
 pub(crate) const HIDE_OF_VERSION: &str = "update sessions set deleted = $4 where tenant = $1 and agent = $2 \
@@ -123,7 +124,7 @@ fn cancelled() -> Result<Params> {
 /// Deletes a session: a living agent's, in whatever state.
 pub(crate) fn session(tenant: &TenantId, session: SessionId, now: Time) -> Result<Vec<Step>> {
     let stamped = params![tenant.as_str(), session.to_string(), now.nanos()];
-    let mut steps = vec![Step::any(PLACE_OF_SESSION, stamped)];
+    let mut steps = vec![locks::session(tenant.as_str(), session), Step::any(PLACE_OF_SESSION, stamped)];
     steps.extend(hide_session(tenant, session, now, HIDE)?);
     Ok(steps)
 }
@@ -151,11 +152,12 @@ fn hide_session(tenant: &TenantId, session: SessionId, now: Time, sql: &'static 
 }
 
 /// Ends the turns of an agent and releases their lanes.
-pub(crate) fn turns_of_agent(tenant: &TenantId, agent: AgentId, now: Time) -> Result<[Step; 2]> {
+pub(crate) fn turns_of_agent(tenant: &TenantId, agent: impl ToString, now: Time) -> Result<[Step; 3]> {
     let mut ended = params![tenant.as_str(), agent.to_string(), now.nanos()];
     ended.extend(cancelled()?);
     let release = params![tenant.as_str(), agent.to_string()];
-    Ok([Step::any(END_OF_AGENT, ended), Step::any(RELEASE_AGENT, release)])
+    let held = locks::leases_of_agent(tenant.as_str(), agent);
+    Ok([held, Step::any(END_OF_AGENT, ended), Step::any(RELEASE_AGENT, release)])
 }
 
 /// Hides the sessions that are pinned to a version; the last step returns their ids.
@@ -183,6 +185,7 @@ pub(crate) fn conversation(tenant: &TenantId, id: ConversationId, now: Time) -> 
     let mut ended = left.clone();
     ended.extend(cancelled()?);
     Ok(vec![
+        locks::conversation(tenant.as_str(), id),
         Step::any(PLACE_OF_CONVERSATION, stamped()),
         Step::guarded(Guard::Conversation, HIDE_CONVERSATION, stamped()),
         Step::any(LEAVE_OF_LANE, left),
@@ -197,5 +200,6 @@ pub(crate) fn turn(tenant: &TenantId, turn: TurnId, now: Time) -> Vec<Step> {
     let both = || params![tenant.as_str(), turn.to_string()];
     let hide = params![tenant.as_str(), turn.to_string(), now.nanos()];
     let rest = [COUNT_TURN_DOWN, UNMASK_TURN, EMPTY_TURN, BLANK_TURN, DROP_PARTS];
-    std::iter::once(Step::guarded(Guard::Row, HIDE_TURN, hide)).chain(rest.map(|sql| Step::any(sql, both()))).collect()
+    let hide = [locks::conversation_of_turn(tenant.as_str(), turn), Step::guarded(Guard::Row, HIDE_TURN, hide)];
+    hide.into_iter().chain(rest.map(|sql| Step::any(sql, both()))).collect()
 }

@@ -16,7 +16,7 @@ use crate::session_metadata;
 const LATER: Duration = Duration::from_secs(60);
 
 /// Agent by agent, which `cross join` holds SQLite to: there are few, and each finds what is due by its index.
-pub(crate) const DUE: &str = "select s.tenant, s.id, s.agent, s.expires, s.running, s.retention, s.lapsed \
+pub(crate) const DUE: &str = "select s.tenant, s.id, s.agent, s.expires, s.running, s.retention, s.lapsed, s.shard \
      from agents a cross join sessions s \
      where s.tenant = a.tenant and s.agent = a.id and s.due <= $1 and s.deleted is null and s.due is not null limit $2";
 pub(crate) const HIDE: &str = "update sessions set deleted = $3 where tenant = $1 and id = $2 and deleted is null \
@@ -24,7 +24,7 @@ pub(crate) const HIDE: &str = "update sessions set deleted = $3 where tenant = $
 pub(crate) const LAPSE: &str = "update sessions set lapsed = 1, due = $4 where tenant = $1 and id = $2 \
      and deleted is null and running = 0 and expires <= $3 and lapsed = 0";
 pub(crate) const COUNT_OFF: &str =
-    "update counts set sessions = sessions - $3 where tenant = $1 and agent = $2 and shard = 0";
+    "update counts set sessions = sessions - $3 where tenant = $1 and agent = $2 and shard = $4";
 const PUT_OFF: &str = "update sessions set due = $3 where tenant = $1 and id = $2 and deleted is null";
 
 impl SqlStore {
@@ -64,6 +64,7 @@ struct Due {
     running: i64,
     retention: Option<i64>,
     lapsed: bool,
+    shard: i64,
 }
 
 impl Due {
@@ -77,6 +78,7 @@ impl Due {
             running: c.int()?,
             retention: c.maybe_int()?,
             lapsed: c.flag()?,
+            shard: c.int()?,
         })
     }
 
@@ -104,9 +106,9 @@ impl Due {
 
 /// The steps that put expired sessions away and count them off.
 fn steps(over: &[Due], now: Time) -> impl Iterator<Item = Step> {
-    let mut counts: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+    let mut counts: BTreeMap<(&str, &str, i64), i64> = BTreeMap::new();
     for due in over.iter().filter(|due| !due.lapsed) {
-        *counts.entry((&due.tenant, &due.agent)).or_default() += 1;
+        *counts.entry((&due.tenant, &due.agent, due.shard)).or_default() += 1;
     }
     let away = over.iter().flat_map(move |due| {
         let mut params = params![due.tenant.as_str(), due.id.as_str(), now.nanos()];
@@ -122,6 +124,7 @@ fn steps(over: &[Due], now: Time) -> impl Iterator<Item = Step> {
         };
         [Step::guarded(Guard::Session, sql, params), session_metadata::removed(&due.tenant, &due.id)]
     });
-    let count = counts.into_iter().map(|((tenant, agent), n)| Step::any(COUNT_OFF, params![tenant, agent, n]));
+    let count =
+        counts.into_iter().map(|((tenant, agent, shard), n)| Step::any(COUNT_OFF, params![tenant, agent, n, shard]));
     away.chain(count)
 }

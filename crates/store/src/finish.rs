@@ -8,13 +8,13 @@ use sederunt_core::store::{Fence, Finish, TurnStore};
 use sederunt_core::turn::{Turn, TurnState};
 use sederunt_core::{Error, Result};
 
-use crate::SqlStore;
 use crate::accept::insert_item;
 use crate::conversation_items::MASK;
 use crate::driver::{Guard, Outcome, Step, params};
 use crate::rows::{self, json, turn_columns, word};
 use crate::sessions::{attended, prolonged};
 use crate::walk::{DRAW, LEAVE};
+use crate::{SqlStore, locks};
 
 pub(crate) const RELEASE: &str =
     "delete from leases where tenant = $1 and lane = $2 and node = $3 and token = $4 and turn = $5";
@@ -61,7 +61,7 @@ pub(crate) const KEEP: &str = concat!(
      updated = $4, ",
     prolonged!("$4"),
     ", auto_title = coalesce(auto_title, $5), context = coalesce($6, context), \
-     seq = (select h.seq from heads h where h.tenant = $1 and h.owner = sessions.owner and h.shard = 0) \
+     seq = (select h.seq from heads h where h.tenant = $1 and h.owner = sessions.owner and h.shard = sessions.shard) \
      where tenant = $1 and id = $2"
 );
 pub(crate) const MOVE_HEAD: &str = "update conversations set head = $3, turns = turns + 1, \
@@ -87,15 +87,16 @@ impl SqlStore {
     }
 
     pub(crate) async fn append(&self, tenant: &TenantId, turn: TurnId, fence: &Fence, parts: &[Part]) -> Result<()> {
+        let held = locks::lease(tenant.as_str(), &fence.lane.0);
         let mut params = holder(tenant, turn, fence);
-        let step = match (parts.first(), parts.last()) {
+        let add = match (parts.first(), parts.last()) {
             (Some(first), Some(last)) => {
                 params.extend([first.number.into(), last.number.into(), json(&parts)?.into()]);
                 Step::guarded(Guard::Row, APPEND_PARTS_FENCED, params)
             }
             _ => return Ok(()),
         };
-        if let Outcome::Done(_) = self.driver.transact(vec![step]).await? {
+        if let Outcome::Done(_) = self.driver.transact(vec![held, add]).await? {
             return Ok(());
         }
         // Still held: the batch was there already.
@@ -114,7 +115,9 @@ fn holder(tenant: &TenantId, turn: TurnId, fence: &Fence) -> crate::Params {
 pub(crate) fn steps(finish: &Finish) -> Result<Vec<Step>> {
     let tenant = finish.tenant.as_str();
     let turn = finish.turn.to_string();
-    let mut steps = Vec::with_capacity(finish.output.len() + 6);
+    let mut steps = Vec::with_capacity(finish.output.len() + 8);
+    steps.extend(finish.conversation.map(|conversation| locks::conversation(tenant, conversation)));
+    steps.extend(finish.session.map(|session| locks::session(tenant, session)));
     steps.push(Step::guarded(Guard::Lane, RELEASE, holder(&finish.tenant, finish.turn, &finish.fence)));
     for item in &finish.output {
         steps.push(insert_item(item)?);

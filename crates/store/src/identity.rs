@@ -8,9 +8,9 @@ use sederunt_core::page::Created;
 use sederunt_core::store::IdentityStore;
 use sederunt_core::{Error, Result};
 
-use crate::SqlStore;
 use crate::driver::{Guard, Outcome, Params, Row, Step, params};
 use crate::rows::{Columns, json, word};
+use crate::{SqlStore, locks};
 
 macro_rules! credential_columns {
     () => {
@@ -85,11 +85,17 @@ impl IdentityStore for SqlStore {
     }
 
     async fn redeem(&self, used: &CredentialId, issued: &[Credential], now: Time) -> Result<bool> {
-        let mut steps = vec![Step::guarded(Guard::Row, REVOKE, params![used.0.as_str(), now.nanos()])];
+        let revoke = Step::guarded(Guard::Row, REVOKE, params![used.0.as_str(), now.nanos()]);
+        let mut steps = vec![locks::family_of(&used.0), revoke];
         for credential in issued {
             steps.push(put(credential)?);
         }
-        Ok(matches!(self.driver.transact(steps).await?, Outcome::Done(_)))
+        if let Outcome::Done(_) = self.driver.transact(steps).await? {
+            return Ok(true);
+        }
+        // What was issued is there: nobody else knows these ids, so this is the call that comes again.
+        let Some(first) = issued.first() else { return Ok(false) };
+        Ok(self.credential(&first.id).await?.as_ref() == Some(first))
     }
 
     async fn credential(&self, id: &CredentialId) -> Result<Option<Credential>> {
@@ -102,7 +108,7 @@ impl IdentityStore for SqlStore {
     }
 
     async fn revoke_family(&self, family: &str, now: Time) -> Result<()> {
-        self.run(vec![Step::any(REVOKE_FAMILY, params![family, now.nanos()])]).await.map(drop)
+        self.run(vec![locks::family(family), Step::any(REVOKE_FAMILY, params![family, now.nanos()])]).await.map(drop)
     }
 
     async fn enable_credential(&self, id: &CredentialId, enabled: bool) -> Result<bool> {

@@ -7,9 +7,9 @@ use sederunt_core::instruction::Instruction;
 use sederunt_core::store::InstructionStore;
 use sederunt_core::{Error, Result};
 
-use crate::SqlStore;
 use crate::driver::{Guard, Outcome, Row, Step, params};
 use crate::rows::{Columns, json, word};
+use crate::{SqlStore, locks};
 
 macro_rules! instruction_columns {
     () => {
@@ -41,6 +41,7 @@ impl InstructionStore for SqlStore {
     async fn insert_instruction(&self, first: &Instruction) -> Result<()> {
         match self.driver.transact(vec![insert(first)?]).await? {
             Outcome::Done(_) => Ok(()),
+            Outcome::Missed(_) if self.is_instruction(first).await? => Ok(()),
             Outcome::Missed(_) => Err(Error::conflict(Conflict::AlreadyExists, &first.name)),
         }
     }
@@ -49,7 +50,8 @@ impl InstructionStore for SqlStore {
         let id = next.id.to_string();
         let standing = next.version.saturating_sub(1);
         let step_down = params![next.tenant.as_str(), id.as_str(), standing];
-        let steps = vec![Step::guarded(Guard::Row, STEP_DOWN, step_down), insert(next)?];
+        let held = locks::instruction(next.tenant.as_str(), &id);
+        let steps = vec![held, Step::guarded(Guard::Row, STEP_DOWN, step_down), insert(next)?];
         if let Outcome::Done(_) = self.driver.transact(steps).await? {
             return Ok(());
         }
@@ -86,13 +88,21 @@ impl InstructionStore for SqlStore {
     }
 
     async fn delete_instruction(&self, tenant: &TenantId, id: InstructionId) -> Result<bool> {
-        let step = Step::guarded(Guard::Row, DELETE, params![tenant.as_str(), id.to_string()]);
-        Ok(matches!(self.driver.transact(vec![step]).await?, Outcome::Done(_)))
+        let held = locks::instruction(tenant.as_str(), id);
+        let delete = Step::guarded(Guard::Row, DELETE, params![tenant.as_str(), id.to_string()]);
+        Ok(matches!(self.driver.transact(vec![held, delete]).await?, Outcome::Done(_)))
     }
 
     async fn delete_instruction_version(&self, tenant: &TenantId, id: InstructionId, version: u32) -> Result<bool> {
         let step = Step::guarded(Guard::Row, DELETE_VERSION, params![tenant.as_str(), id.to_string(), version]);
         Ok(matches!(self.driver.transact(vec![step]).await?, Outcome::Done(_)))
+    }
+}
+
+impl SqlStore {
+    /// Whether this very one is there already: then the call that adds it comes again.
+    async fn is_instruction(&self, one: &Instruction) -> Result<bool> {
+        Ok(self.instruction(&one.tenant, one.id, Some(one.version)).await?.as_ref() == Some(one))
     }
 }
 

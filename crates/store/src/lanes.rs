@@ -9,10 +9,10 @@ use sederunt_core::turn::Lane;
 use sederunt_core::{Error, Result};
 use uuid::Uuid;
 
-use crate::SqlStore;
 use crate::accept::TAKE_WAITING;
 use crate::driver::{Guard, Outcome, Row, Step, params};
 use crate::rows::Columns;
+use crate::{SqlStore, locks};
 
 pub(crate) const ENQUEUE: &str = "insert into waiting (tenant, lane, id, node, input, until) select $1, $2, $3, $4, $5, $6 \
      where (select count(*) from waiting w where w.tenant = $1 and w.lane = $2) < $7 on conflict do nothing";
@@ -35,7 +35,8 @@ impl SqlStore {
         let key = || params![waiting.tenant.as_str(), waiting.lane.0.as_str(), waiting.id.to_string()];
         let mut params = key();
         params.extend(params![waiting.node.to_string(), waiting.input.as_str(), waiting.until.nanos(), most]);
-        match self.driver.transact(vec![Step::guarded(Guard::Waiting, ENQUEUE, params)]).await? {
+        let enqueue = Step::guarded(Guard::Waiting, ENQUEUE, params);
+        match self.driver.transact(vec![locks::lane(waiting.tenant.as_str(), &waiting.lane), enqueue]).await? {
             Outcome::Done(_) => Ok(()),
             Outcome::Missed(_) if self.one(WAITS, key()).await?.is_some() => Ok(()),
             Outcome::Missed(_) => Err(Error::TooMany { retry_after: QUEUE_FULL }),

@@ -18,6 +18,7 @@ mod finish;
 mod identity;
 mod instructions;
 mod lanes;
+mod locks;
 mod migrations;
 #[cfg(test)]
 mod plans;
@@ -32,6 +33,7 @@ mod session_keys;
 mod session_lists;
 mod session_metadata;
 mod sessions;
+mod shards;
 mod slices;
 mod sqlite;
 mod system;
@@ -39,6 +41,7 @@ mod turn_lists;
 mod turns;
 mod versions;
 mod walk;
+mod walk_runs;
 
 pub use blobs::Folder;
 pub use driver::{Driver, Guard, Outcome, Params, Reach, Read, Row, Step, Value};

@@ -12,6 +12,7 @@ pub(crate) const ALL: &[Migration] = &[
     Migration { number: 1, name: "first", sql: include_str!("../migrations/0001_first.sql") },
     Migration { number: 2, name: "conversations", sql: include_str!("../migrations/0002_conversations.sql") },
     Migration { number: 3, name: "records", sql: include_str!("../migrations/0003_records.sql") },
+    Migration { number: 4, name: "shards", sql: include_str!("../migrations/0004_shards.sql") },
 ];
 
 /// The oldest schema whose binaries run on the newest one as well: the newest only adds to it what has a default.

@@ -7,6 +7,7 @@ use sederunt_core::id::AgentId;
 use sederunt_core::session::{Owner, SessionFilter, SessionQuery};
 
 use crate::session_keys::Listed;
+use crate::walk_runs::OF_ONE_SHARD;
 use crate::{
     accept, agents, artifacts, conversation_items, conversations, delete, expiry, finish, identity, instructions,
     lanes, migrations, reaping, session_items, session_lists, sessions, system, turn_lists, turns, versions, walk,
@@ -30,15 +31,17 @@ fn database() -> Connection {
 
 #[test]
 fn every_list_reads_its_index_in_order() {
+    let [standing, standing_of_agent] = OF_ONE_SHARD.standing;
+    let [many, many_of_agent] = OF_ONE_SHARD.many;
     let lists = [
         ("agents_by_key", agents::LIST),
         ("sqlite_autoindex_agent_versions_1", versions::BEFORE),
         ("sessions_due", agents::COUNT),
         ("sessions_by_client", walk::NEXT_CLIENT),
-        ("sessions_by_client", walk::STANDING),
-        ("sessions_by_client_agent", walk::STANDING_WITH_AGENT),
-        ("moved_by_client", walk::MOVED_OF_MANY),
-        ("moved_by_client", walk::MOVED_OF_MANY_WITH_AGENT),
+        ("sessions_by_client", standing),
+        ("sessions_by_client_agent", standing_of_agent),
+        ("moved_by_client", many),
+        ("moved_by_client", many_of_agent),
         ("turns_by_number", turns::KEPT),
         ("turns_by_created", turns::ALL),
         ("turns_by_tag", turns::BY_TAG),
@@ -98,9 +101,9 @@ fn every_list_reads_its_index_in_order() {
 
 #[test]
 fn a_few_moves_are_found_by_their_commit_numbers() {
-    for sql in [walk::MOVED_OF_FEW, walk::MOVED_OF_FEW_WITH_AGENT] {
+    for sql in OF_ONE_SHARD.few {
         let plan = plan(&database(), sql);
-        let wanted = "SEARCH m USING INDEX sqlite_autoindex_moved_1 (tenant=? AND owner=? AND left_seq>?)";
+        let wanted = "SEARCH m USING INDEX sqlite_autoindex_moved_1 (tenant=? AND owner=? AND shard=? AND left_seq>?)";
         assert!(plan.contains(&wanted.to_owned()), "{plan:?}");
     }
 }

@@ -7,14 +7,17 @@ use sederunt_core::clock::Time;
 use crate::driver::{Params, Row, Step, params};
 use crate::rows::Columns;
 use crate::turns::{held_by_conversation, held_by_session};
-use crate::{SqlStore, artifacts};
+use crate::{SqlStore, artifacts, delete};
 
 pub(crate) const OF_HIDDEN_AGENTS: &str = "select s.tenant, s.id from agents a cross join sessions s \
      where a.deleted is not null and s.tenant = a.tenant and s.agent = a.id and s.deleted is null limit $1";
 pub(crate) const HIDE: &str = "update sessions set deleted = $3 where tenant = $1 and id = $2 and deleted is null";
 pub(crate) const EMPTY_AGENTS: &str = "select a.tenant, a.id from agents a where a.deleted is not null \
      and not exists (select 1 from sessions s where s.tenant = a.tenant and s.agent = a.id and s.deleted is null) \
-     limit $1";
+     and not exists (select 1 from leases l where l.tenant = a.tenant and l.agent = a.id) limit $1";
+/// A turn that was accepted at the moment at which its agent was hidden.
+pub(crate) const AT_WORK: &str = "select a.tenant, a.id from agents a where a.deleted is not null \
+     and exists (select 1 from leases l where l.tenant = a.tenant and l.agent = a.id) limit $1";
 const REMOVE_VERSIONS: &str = "delete from agent_versions where tenant = $1 and agent = $2";
 const REMOVE_COUNTS: &str = "delete from counts where tenant = $1 and agent = $2";
 const REMOVE_AGENT: &str = "delete from agents where tenant = $1 and id = $2 and deleted is not null";
@@ -88,6 +91,9 @@ impl SqlStore {
             .iter()
             .map(|(tenant, id)| Step::any(HIDE, params![tenant.as_str(), id.as_str(), now.nanos()]))
             .collect();
+        for (tenant, id) in self.pairs(AT_WORK, limit).await? {
+            steps.extend(delete::turns_of_agent(&tenant.as_str().into(), id.as_str(), now)?);
+        }
         let agents = self.pairs(EMPTY_AGENTS, limit).await?;
         for (tenant, id) in &agents {
             let both = || params![tenant.as_str(), id.as_str()];

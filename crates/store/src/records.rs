@@ -8,7 +8,6 @@ use sederunt_core::{Error, Result};
 use crate::accept::insert_item;
 use crate::driver::{Guard, Outcome, Params, Step, params, unsettled};
 use crate::rows::{json, word};
-use crate::sessions::insertion;
 use crate::{SqlStore, TRIES, artifacts};
 
 const INSERT_TURN: &str = "insert into turns (tenant, id, session, agent, version, owner, client, parent, number, kind, lane, \
@@ -21,7 +20,7 @@ pub(crate) const COUNT_RECORD: &str = "update sessions set kept = $3, turns = $4
 impl SqlStore {
     pub(crate) async fn add_record(&self, session: &Session, record: &[TurnRecord]) -> Result<()> {
         for _ in 0..TRIES {
-            match self.driver.transact(steps(session, record)?).await? {
+            match self.driver.transact(steps(self.insertion(session)?, session, record)?).await? {
                 Outcome::Done(_) => return Ok(()),
                 Outcome::Missed(_) => {
                     if self.session(&session.tenant, session.id).await?.is_some() {
@@ -35,8 +34,8 @@ impl SqlStore {
     }
 }
 
-fn steps(session: &Session, record: &[TurnRecord]) -> Result<Vec<Step>> {
-    let mut steps = insertion(session)?;
+/// What adds a session, and then its record.
+fn steps(mut steps: Vec<Step>, session: &Session, record: &[TurnRecord]) -> Result<Vec<Step>> {
     for turn in record {
         steps.push(Step::guarded(Guard::Row, INSERT_TURN, turn_params(turn)?));
         for item in &turn.items {

@@ -29,7 +29,8 @@ const ALL: &str = " from sessions s where s.tenant = $1 and s.agent = $2";
 const OVER: &str = "select count(*) from sessions s where s.tenant = $1 and s.agent = $2 and s.deleted is null \
      and s.due is not null and s.due <= $3 and s.lapsed = 0 and s.running = 0 and s.expires <= $3";
 
-const COUNTED: &str = "select coalesce(sum(c.sessions), 0) from counts c where c.tenant = $1 and c.agent = $2";
+const COUNTED: &str =
+    "select cast(coalesce(sum(c.sessions), 0) as bigint) from counts c where c.tenant = $1 and c.agent = $2";
 const OF_VALUE: &str = "select count(*) from session_metadata d where d.tenant = $1 and d.agent = $2 and d.path = ";
 const UNLAPSED: &str = "select count(*) from sessions s where s.tenant = $1 and s.agent = $2 and s.deleted is null \
      and s.lapsed = 0";

@@ -14,20 +14,20 @@ use crate::driver::{Guard, Outcome, Params, Step, params, unsettled};
 use crate::requests::remember;
 use crate::rows::{self, json, nanos, session_columns};
 use crate::walk::{DRAW, LEAVE};
-use crate::{SqlStore, TRIES, session_metadata};
+use crate::{SqlStore, TRIES, locks, session_metadata};
 
 /// The first commit number is drawn with the owner's first session.
-const DRAW_FIRST: &str = "insert into heads (tenant, owner, shard, seq, trimmed) values ($1, $2, 0, 1, 0) \
+const DRAW_FIRST: &str = "insert into heads (tenant, owner, shard, seq, trimmed) values ($1, $2, $3, 1, 0) \
      on conflict (tenant, owner, shard) do update set seq = heads.seq + 1";
 const INSERT: &str = "insert into sessions (tenant, id, key, agent, version, owner, client, title, auto_title, metadata, \
      enabled, ttl, created, updated, accessed, expires, due, idle_after, asleep, stopped, retention, running, turns, \
-     items, kept, last_turn, extra, description, seq) \
+     items, kept, last_turn, extra, description, shard, seq) \
      select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16, $17, $18, $19, $20, 0, 0, 0, 0, \
-     null, $21, $22, h.seq \
-     from agents a join heads h on h.tenant = a.tenant and h.owner = $6 and h.shard = 0 \
+     null, $21, $22, $23, h.seq \
+     from agents a join heads h on h.tenant = a.tenant and h.owner = $6 and h.shard = $23 \
      where a.tenant = $1 and a.id = $4 and a.enabled = 1 and a.deleted is null on conflict do nothing";
 pub(crate) const COUNT_UP: &str =
-    "update counts set sessions = sessions + 1 where tenant = $1 and agent = $2 and shard = 0";
+    "update counts set sessions = sessions + 1 where tenant = $1 and agent = $2 and shard = $3";
 
 /// Whether a session can be used. One that was counted off stays over, whatever the clock is set to.
 macro_rules! living {
@@ -145,7 +145,8 @@ macro_rules! patch {
 }
 const PATCH: &str = patch!("");
 pub(crate) const PATCH_AND_MOVE: &str = patch!(
-    ", updated = $3, seq = (select h.seq from heads h where h.tenant = $1 and h.owner = sessions.owner and h.shard = 0)"
+    ", updated = $3, seq = (select h.seq from heads h where h.tenant = $1 and h.owner = sessions.owner \
+     and h.shard = sessions.shard)"
 );
 
 /// What a session is about, if nobody has said it.
@@ -177,7 +178,7 @@ impl SessionStore for SqlStore {
     async fn insert_session(&self, session: &Session, request: Option<&RequestKey>) -> Result<Keyed<()>> {
         for _ in 0..TRIES {
             let remembered = request.map(|request| remember(&session.tenant, request, session.id));
-            let steps = remembered.into_iter().chain(insertion(session)?).collect();
+            let steps = remembered.into_iter().chain(self.insertion(session)?).collect();
             match self.driver.transact(steps).await? {
                 Outcome::Done(_) => return Ok(Keyed::Applied(())),
                 Outcome::Missed(Guard::Request) => {
@@ -229,7 +230,8 @@ impl SessionStore for SqlStore {
             patch.description.is_some(),
             patch.description.clone().flatten(),
         ];
-        let mut steps = Vec::with_capacity(4);
+        let mut steps = Vec::with_capacity(5);
+        steps.push(locks::session(tenant.as_str(), &id));
         if let Some(ttl) = patch.ttl {
             let lives = params![tenant.as_str(), id.as_str(), now.nanos(), ttl.map(nanos)];
             steps.push(Step::guarded(Guard::Session, LIVE, lives));
@@ -253,8 +255,9 @@ impl SessionStore for SqlStore {
             (Some(changed), _) => Ok(changed),
             (None, None) => Err(Error::not_found(Kind::Session, session)),
             (None, Some(_)) => {
-                self.live_session(tenant, session, now).await?;
-                Err(Error::conflict(Conflict::Stale, session))
+                let found = self.live_session(tenant, session, now).await?;
+                // All of it stands: this is the call that comes again, or one that asked for the same.
+                if meets(&found, patch) { Ok(found) } else { Err(Error::conflict(Conflict::Stale, session)) }
             }
         }
     }
@@ -379,6 +382,18 @@ impl SqlStore {
         }
     }
 
+    /// The steps that add a session. It is counted before its agent is looked at: whoever hides the agent holds its counts.
+    pub(crate) fn insertion(&self, session: &Session) -> Result<Vec<Step>> {
+        let (tenant, shard) = (session.tenant.as_str(), self.shard_of(session.id));
+        let mut steps = vec![
+            Step::any(DRAW_FIRST, params![tenant, session.owner.as_str(), shard]),
+            Step::any(COUNT_UP, params![tenant, session.agent.to_string(), shard]),
+            Step::guarded(Guard::Opening, INSERT, insert_params(session, shard)?),
+        ];
+        steps.extend(session_metadata::added(session));
+        Ok(steps)
+    }
+
     /// The session, if it is there and has not expired.
     pub(crate) async fn live_session(&self, tenant: &TenantId, id: SessionId, now: Time) -> Result<Session> {
         let session = self.session(tenant, id).await?;
@@ -386,19 +401,17 @@ impl SqlStore {
     }
 }
 
-/// The steps that add a session.
-pub(crate) fn insertion(session: &Session) -> Result<Vec<Step>> {
-    let tenant = session.tenant.as_str();
-    let mut steps = vec![
-        Step::any(DRAW_FIRST, params![tenant, session.owner.as_str()]),
-        Step::guarded(Guard::Opening, INSERT, insert_params(session)?),
-        Step::any(COUNT_UP, params![tenant, session.agent.to_string()]),
-    ];
-    steps.extend(session_metadata::added(session));
-    Ok(steps)
+/// Whether a session is as a patch would leave it.
+fn meets(session: &Session, patch: &SessionPatch) -> bool {
+    patch.title.as_ref().is_none_or(|title| *title == session.title)
+        && patch.description.as_ref().is_none_or(|description| *description == session.description)
+        && patch.ttl.is_none_or(|ttl| ttl == session.ttl)
+        && patch.metadata.as_ref().is_none_or(|metadata| *metadata == session.metadata)
+        && patch.enabled.is_none_or(|enabled| enabled == session.enabled)
+        && patch.extra.as_ref().is_none_or(|kept| kept.is == session.extra)
 }
 
-fn insert_params(session: &Session) -> Result<Params> {
+fn insert_params(session: &Session, shard: u32) -> Result<Params> {
     Ok(params![
         session.tenant.as_str(),
         session.id.to_string(),
@@ -422,5 +435,6 @@ fn insert_params(session: &Session) -> Result<Params> {
         session.retention.map(nanos),
         json(&session.extra)?,
         session.description.clone(),
+        shard,
     ])
 }

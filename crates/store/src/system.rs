@@ -21,10 +21,10 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// What waits in vain is removed by its own node; after this long, by the sweeper.
 const FORSAKEN: Duration = Duration::from_secs(60);
 
-pub(crate) const LEFT: &str = "select tenant, owner, left_seq from moved where at < $1 order by at limit $2";
-pub(crate) const FORGET: &str = "delete from moved where tenant = $1 and owner = $2 and left_seq = $3";
-pub(crate) const TRIM: &str = "update heads set trimmed = case when trimmed > $3 then trimmed else $3 end \
-     where tenant = $1 and owner = $2 and shard = 0";
+pub(crate) const LEFT: &str = "select tenant, owner, shard, left_seq from moved where at < $1 order by at limit $2";
+pub(crate) const FORGET: &str = "delete from moved where tenant = $1 and owner = $2 and shard = $3 and left_seq = $4";
+pub(crate) const TRIM: &str = "update heads set trimmed = case when trimmed > $4 then trimmed else $4 end \
+     where tenant = $1 and owner = $2 and shard = $3";
 
 pub(crate) const OLD_REQUESTS: &str = "delete from request_keys where (tenant, scope, key) in \
      (select tenant, scope, key from request_keys where at <= $1 order by at limit $2) returning 1";
@@ -68,21 +68,22 @@ impl SystemStore for SqlStore {
 }
 
 impl SqlStore {
-    /// Forgets positions left before `cut`, and notes up to where each owner's log was forgotten.
+    /// Forgets positions left before `cut`, and notes up to where each shard of an owner's log was forgotten.
     async fn trim_moved(&self, cut: i64, limit: u32) -> Result<u64> {
         let left = self.list(LEFT, params![cut, limit]).await?;
-        let mut trimmed: BTreeMap<(String, String), i64> = BTreeMap::new();
+        let mut trimmed: BTreeMap<(String, String, i64), i64> = BTreeMap::new();
         let mut steps = Vec::with_capacity(left.len());
         for row in left {
             let mut columns = Columns::of("moved", row.clone());
-            let owner = (columns.text()?, columns.text()?);
+            let shard = (columns.text()?, columns.text()?, columns.int()?);
             let seq = columns.int()?;
-            let last = trimmed.entry(owner).or_insert(seq);
+            let last = trimmed.entry(shard).or_insert(seq);
             *last = seq.max(*last);
             steps.push(Step::any(FORGET, row));
         }
         let forgotten = steps.len() as u64;
-        steps.extend(trimmed.into_iter().map(|((tenant, owner), seq)| Step::any(TRIM, params![tenant, owner, seq])));
+        let trim = |((tenant, owner, shard), seq)| Step::any(TRIM, params![tenant, owner, shard, seq]);
+        steps.extend(trimmed.into_iter().map(trim));
         self.run_unless_empty(steps).await?;
         Ok(forgotten)
     }

@@ -14,7 +14,7 @@ use crate::requests::remember;
 use crate::rows::{self, Columns, json, version_columns};
 use crate::sessions::living;
 use crate::slices::Reading;
-use crate::{SqlStore, TRIES, delete};
+use crate::{SqlStore, TRIES, delete, locks};
 
 pub(crate) const INSERT: &str = "insert into agent_versions (tenant, agent, ordinal, major, minor, published, draft, \
      created, definition) values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing";
@@ -105,8 +105,13 @@ impl SqlStore {
         let which = params![agent.tenant.as_str(), agent.id.to_string(), ordinal];
         let mut living = which.clone();
         living.push(now.nanos().into());
-        let mut steps =
-            vec![Step::guarded(Guard::Agent, UPDATE, update_params(agent)?), Step::guarded(Guard::Row, REMOVE, which)];
+        let tenant = agent.tenant.as_str();
+        let mut steps = vec![
+            Step::guarded(Guard::Agent, UPDATE, update_params(agent)?),
+            Step::guarded(Guard::Row, REMOVE, which),
+            locks::sessions_of_version(tenant, agent.id, ordinal),
+            locks::counts(tenant, agent.id),
+        ];
         if !force {
             steps.push(Step::guarded(Guard::Unused, UNUSED, living));
         }

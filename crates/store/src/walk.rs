@@ -4,172 +4,48 @@
 //! they stood; those that have moved since are found in the log of left positions, at the place that they held at the
 //! mark. Each run starts at the cursor and holds at most a page, so that a page costs the same wherever it is. The
 //! standing run is read first: what moves between the two reads is found twice, at one place, and never missed.
+//!
+//! Each shard of an owner's sessions has commit numbers and a mark of its own. Whoever draws a number holds the row that
+//! it is drawn from until the end of the transaction: what is seen of a shard is all that was done up to the number seen.
 
 use std::cmp::Reverse;
 
 use sederunt_core::clock::Time;
 use sederunt_core::error::Reason;
-use sederunt_core::id::{AgentId, UserId};
+use sederunt_core::id::AgentId;
 use sederunt_core::page::{Page, Position, Walk};
 use sederunt_core::session::{Owner, Session, SessionFilter};
 use sederunt_core::{Error, Result};
 
 use crate::SqlStore;
-use crate::driver::{Params, Reach, Read, Row, params};
-use crate::rows::{self, Columns, session_columns};
-use crate::sessions::unhidden;
+use crate::driver::{Reach, Read, Row, params};
+use crate::rows::{self, Columns};
+use crate::walk_runs::{Marks, Run, Wanted};
 
-/// Draws the next commit number of a session's owner.
-pub(crate) const DRAW: &str = "update heads set seq = seq + 1 where tenant = $1 and shard = 0 \
-     and owner = (select owner from sessions where tenant = $1 and id = $2)";
+/// Draws the next commit number of a session's owner and shard.
+pub(crate) const DRAW: &str = "update heads set seq = seq + 1 where tenant = $1 \
+     and owner = (select owner from sessions where tenant = $1 and id = $2) \
+     and shard = (select shard from sessions where tenant = $1 and id = $2)";
 
 /// Logs the position that a session is about to leave at the number just drawn.
-pub(crate) const LEAVE: &str = "insert into moved (tenant, owner, left_seq, made_seq, client, agent, session, updated, at) \
-     select s.tenant, s.owner, h.seq, s.seq, s.client, s.agent, s.id, s.updated, $3 from sessions s \
-     join heads h on h.tenant = s.tenant and h.owner = s.owner and h.shard = 0 where s.tenant = $1 and s.id = $2 \
+pub(crate) const LEAVE: &str = "insert into moved (tenant, owner, shard, left_seq, made_seq, client, agent, session, \
+     updated, at) select s.tenant, s.owner, s.shard, h.seq, s.seq, s.client, s.agent, s.id, s.updated, $3 from sessions s \
+     join heads h on h.tenant = s.tenant and h.owner = s.owner and h.shard = s.shard where s.tenant = $1 and s.id = $2 \
      and s.deleted is null";
 
-const HEAD: &str = "select seq, trimmed from heads where tenant = $1 and owner = $2 and shard = 0";
+const HEADS: &str = "select shard, seq, trimmed from heads where tenant = $1 and owner = $2";
 
 /// The owner's next client by name: a client at a time costs a seek each, however many sessions there are.
 pub(crate) const NEXT_CLIENT: &str =
     "select min(client) from sessions where tenant = $1 and owner = $2 and client > $3 and deleted is null";
 
-macro_rules! living {
-    () => {
-        concat!(
-            "s.lapsed = 0 and (s.running > 0 or s.expires is null or s.expires > $6) \
-              and ($7 = '' or $7 like '%' || s.agent || '%') and ",
-            unhidden!()
-        )
-    };
-}
-
-macro_rules! standing {
-    ($agent:literal) => {
-        concat!(
-            "select s.updated, ",
-            session_columns!("s."),
-            " from sessions s where s.tenant = $1 and s.owner = $2 and s.client = $3 \
-              and (s.updated, s.id) < ($4, $5) and ",
-            living!(),
-            " and s.seq <= $8",
-            $agent,
-            " order by s.updated desc, s.id desc limit $9"
-        )
-    };
-}
-pub(crate) const STANDING: &str = standing!("");
-pub(crate) const STANDING_WITH_AGENT: &str = standing!(" and s.agent = $10");
-
-macro_rules! moved {
-    ($updated:literal, $session:literal, $rest:literal) => {
-        concat!(
-            "select m.updated, ",
-            session_columns!("s."),
-            " from moved m join sessions s on s.tenant = m.tenant and s.id = m.session \
-              where m.tenant = $1 and m.owner = $2 and m.client = $3 and (",
-            $updated,
-            ", ",
-            $session,
-            ") < ($4, $5) and ",
-            living!(),
-            " and m.made_seq <= $8 and m.left_seq > $8 and (",
-            $updated,
-            ", ",
-            $session,
-            ") >= ($10, $11)",
-            $rest,
-            " order by ",
-            $updated,
-            " desc, ",
-            $session,
-            " desc limit $9"
-        )
-    };
-}
-/// The few that have moved since the mark, sorted: expressions, so that the index by commit number is used.
-pub(crate) const MOVED_OF_FEW: &str = moved!("m.updated + 0", "m.session || ''", "");
-pub(crate) const MOVED_OF_FEW_WITH_AGENT: &str = moved!("m.updated + 0", "m.session || ''", " and m.agent = $12");
-/// Of many, those in the stretch of the list that the page covers.
-pub(crate) const MOVED_OF_MANY: &str = moved!("m.updated", "m.session", "");
-pub(crate) const MOVED_OF_MANY_WITH_AGENT: &str = moved!("m.updated", "m.session", " and m.agent = $12");
-
 /// Up to how many moves are few.
 const FEW: i64 = 256;
-
-/// Behind every place: later than all times, and text that sorts after all hexadecimal digits.
-const START: (i64, &str) = (i64::MAX, "~");
 
 /// The most clients of one owner that a list without a client gathers.
 const CLIENTS: usize = 256;
 
-/// The page that is asked for.
-struct Wanted<'a> {
-    filter: &'a SessionFilter,
-    owner: &'a UserId,
-    /// The ids of the agents that the list is narrowed to; empty for all.
-    among: String,
-    after: Place,
-    now: Time,
-    limit: u32,
-}
-
-/// A place in the list, as it is bound: update time and id.
-type Place = (i64, String);
-
-/// A run of the list: sessions with the update times of the places that they are shown at.
-type Run = Vec<(Time, Session)>;
-
-impl Wanted<'_> {
-    fn head(&self) -> Params {
-        params![self.filter.tenant.as_str(), self.owner.as_str()]
-    }
-
-    /// What the parameters of all four runs begin with.
-    fn page(&self, mark: i64, client: &str) -> Params {
-        params![
-            self.filter.tenant.as_str(),
-            self.owner.as_str(),
-            client,
-            self.after.0,
-            self.after.1.as_str(),
-            self.now.nanos(),
-            self.among.as_str(),
-            mark,
-            // One more, to know whether there is a next page.
-            self.limit.saturating_add(1),
-        ]
-    }
-
-    /// Those that stand where they stood at `mark`.
-    fn standing(&self, mark: i64, client: &str) -> Read {
-        let mut params = self.page(mark, client);
-        let Some(agent) = self.filter.agent else { return Read::new(STANDING, params) };
-        params.push(agent.to_string().into());
-        Read::new(STANDING_WITH_AGENT, params)
-    }
-
-    /// Those that stood between the cursor and `until` at `mark`, and have moved since.
-    fn moved(&self, mark: i64, client: &str, until: Place, few: bool) -> Read {
-        let mut params = self.page(mark, client);
-        params.extend(params![until.0, until.1]);
-        let Some(agent) = self.filter.agent else {
-            return Read::new(if few { MOVED_OF_FEW } else { MOVED_OF_MANY }, params);
-        };
-        params.push(agent.to_string().into());
-        Read::new(if few { MOVED_OF_FEW_WITH_AGENT } else { MOVED_OF_MANY_WITH_AGENT }, params)
-    }
-
-    /// The place after which nothing of a client's list can be on the page.
-    fn end(&self, standing: &Run) -> Place {
-        let full = standing.len() > self.limit as usize;
-        let last = standing.last().filter(|_| full);
-        last.map_or((i64::MIN, String::new()), |(updated, session)| (updated.nanos(), session.id.to_string()))
-    }
-}
-
-/// How far an owner's commits have come, and how far the log has been forgotten.
+/// How far a shard's commits have come, and how far its log has been forgotten.
 #[derive(Clone, Copy, Default)]
 struct Head {
     seq: i64,
@@ -192,14 +68,20 @@ impl SqlStore {
             return Ok(Page { items: Vec::new(), next: None });
         }
         let among = agents.unwrap_or_default().iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-        let after = walk.map(|walk| (walk.after.updated.nanos(), walk.after.id.to_string()));
-        let after = after.unwrap_or((START.0, START.1.to_owned()));
-        let wanted = Wanted { filter, owner, among, after, now, limit };
-        let mark = match walk {
-            Some(walk) => walk.mark.first().copied().unwrap_or(i64::MAX),
-            None => self.one(HEAD, wanted.head()).await?.map_or(Ok(Head::default()), head)?.seq,
+        let wanted = Wanted::of(filter, owner, among, walk, now, limit);
+        let marks = match walk {
+            // Of a shard that the mark does not know the list is shown as it is.
+            Some(walk) => {
+                let mut marks = walk.mark.clone();
+                marks.resize(self.driver.shards() as usize, i64::MAX);
+                marks
+            }
+            None => {
+                let heads = self.few(HEADS, params![filter.tenant.as_str(), owner.as_str()]).await?;
+                self.heads(heads)?.iter().map(|head| head.seq).collect()
+            }
         };
-        let mut placed = self.placed(&wanted, mark).await?;
+        let mut placed = self.placed(&wanted, &marks).await?;
         placed.sort_by_key(|(updated, session)| Reverse((*updated, session.id)));
         placed.dedup_by_key(|(_, session)| session.id);
         let more = placed.len() > limit as usize;
@@ -207,38 +89,55 @@ impl SqlStore {
         let next = placed
             .last()
             .filter(|_| more)
-            .map(|(updated, session)| Walk { mark: vec![mark], after: Position { updated: *updated, id: session.id } });
+            .map(|(updated, session)| Walk { mark: marks, after: Position { updated: *updated, id: session.id } });
         Ok(Page { items: placed.into_iter().map(|(_, session)| session).collect(), next })
     }
 
-    /// All that the page as of `mark` is made of, in no order.
-    async fn placed(&self, wanted: &Wanted<'_>, mark: i64) -> Result<Run> {
+    /// All that the page as of `marks` is made of, in no order.
+    async fn placed(&self, wanted: &Wanted<'_>, marks: &Marks) -> Result<Run> {
         let clients = self.clients(wanted.filter).await?;
-        let standing = |mark| clients.iter().map(move |client| wanted.standing(mark, client)).collect();
-        let (seen, mut runs) = self.runs(wanted, standing(mark)).await?;
-        let mut trimmed = seen.trimmed;
-        if trimmed <= mark && seen.seq > mark {
-            let few = seen.seq.saturating_sub(mark) <= FEW;
-            let ends = runs.iter().map(|run| wanted.end(run));
-            let moved = clients.iter().zip(ends).map(|(client, end)| wanted.moved(mark, client, end, few)).collect();
-            let (then, found) = self.runs(wanted, moved).await?;
-            runs.extend(found);
-            trimmed = then.trimmed;
+        let mut marks = marks.to_vec();
+        loop {
+            let standing = clients.iter().map(|client| wanted.standing(&marks, client)).collect();
+            let (mut heads, mut runs) = self.runs(wanted, standing).await?;
+            let moves = heads.iter().zip(&marks).map(|(head, mark)| head.seq.saturating_sub(*mark).max(0));
+            let moves = moves.fold(0, i64::saturating_add);
+            if moves > 0 && !is_forgotten(&heads, &marks) {
+                let few = moves <= FEW;
+                let moved = clients.iter().zip(&runs).map(|(client, run)| wanted.moved(&marks, client, run, few));
+                let (then, found) = self.runs(wanted, moved.collect()).await?;
+                runs.extend(found);
+                heads = then;
+            }
+            if !is_forgotten(&heads, &marks) {
+                return Ok(runs.into_iter().flatten().collect());
+            }
+            // Where the log no longer reaches back to the mark: the list as it is now, from the cursor on.
+            let forgotten = heads.iter().zip(&mut marks).filter(|(head, mark)| head.trimmed > **mark);
+            forgotten.for_each(|(_, mark)| *mark = i64::MAX);
         }
-        if trimmed > mark {
-            // The log no longer reaches back to the mark: the list as it is now, from the cursor on.
-            runs = self.runs(wanted, standing(i64::MAX)).await?.1;
-        }
-        Ok(runs.into_iter().flatten().collect())
     }
 
-    /// The head of the list and the runs that the reads find, on one snapshot.
-    async fn runs(&self, wanted: &Wanted<'_>, reads: Vec<Read>) -> Result<(Head, Vec<Run>)> {
-        let reads = std::iter::once(Read::new(HEAD, wanted.head())).chain(reads).collect();
-        let mut found = self.driver.read(reads, Reach::List).await?.into_iter();
-        let seen = found.next().and_then(|mut rows| rows.pop()).map_or(Ok(Head::default()), head)?;
+    /// The heads of the list and the runs that the reads find, on one snapshot.
+    async fn runs(&self, wanted: &Wanted<'_>, reads: Vec<Read>) -> Result<(Vec<Head>, Vec<Run>)> {
+        let heads = Read::new(HEADS, params![wanted.filter.tenant.as_str(), wanted.owner.as_str()]);
+        let mut found = self.driver.read(std::iter::once(heads).chain(reads).collect(), Reach::List).await?.into_iter();
+        let heads = self.heads(found.next().unwrap_or_default())?;
         let runs = found.map(|rows| rows.into_iter().map(placed).collect()).collect::<Result<_>>()?;
-        Ok((seen, runs))
+        Ok((heads, runs))
+    }
+
+    /// The head of each shard, in which nothing was done yet if it has no row.
+    fn heads(&self, rows: Vec<Row>) -> Result<Vec<Head>> {
+        let mut heads = vec![Head::default(); self.driver.shards() as usize];
+        for row in rows {
+            let mut columns = Columns::of("heads", row);
+            let shard = columns.small()?;
+            if let Some(head) = heads.get_mut(shard as usize) {
+                *head = Head { seq: columns.int()?, trimmed: columns.int()? };
+            }
+        }
+        Ok(heads)
     }
 
     /// The clients whose sessions are wanted: the one that is named, or each that has made one for this owner.
@@ -260,9 +159,9 @@ impl SqlStore {
     }
 }
 
-fn head(row: Row) -> Result<Head> {
-    let mut columns = Columns::of("heads", row);
-    Ok(Head { seq: columns.int()?, trimmed: columns.int()? })
+/// Whether the log of a shard no longer reaches back to its mark.
+fn is_forgotten(heads: &[Head], marks: &Marks) -> bool {
+    heads.iter().zip(marks).any(|(head, mark)| head.trimmed > *mark)
 }
 
 /// A session and the update time of the place that it is shown at.
