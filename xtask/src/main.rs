@@ -18,7 +18,7 @@ const USAGE: &str = "\
 cargo xtask test [STAGE…]    every stage, or these and what they need
 cargo xtask check            fmt, clippy and guard
 cargo xtask stages           the names of the stages
-cargo xtask crash [ARG…]     kill -9 under load, then count
+cargo xtask crash [ARG…]     break servers and databases under load, then count
 cargo xtask bench [ARG…]     the budgets beside their yardsticks";
 
 fn main() -> ExitCode {
@@ -50,15 +50,25 @@ fn dispatch() -> Result<bool> {
         ("install-postgresql", []) => install::postgresql(),
         ("install-python", [dialect, version]) => install::python(dialect, version),
         ("install-node", [suite]) => install::node(suite),
-        ("crash" | "bench", arguments) => {
-            let program = format!("sederunt-{command}");
-            // The program starts the server that lies beside it, so both are built.
-            let build = ["build", "--release", "--locked", "-p", "sederunt", "-p", &program];
-            if !run::command("cargo").args(build).status()?.success() {
-                return Ok(false);
-            }
-            Ok(run::command(&format!("target/release/{program}")).args(arguments).status()?.success())
-        }
+        ("crash", []) => Ok(crash(&["alone".to_owned()])? & crash(&["cluster".to_owned()])?),
+        ("crash", arguments) => crash(arguments),
+        ("bench", arguments) => program("sederunt-bench", arguments),
         _ => bail!("unknown command\n{USAGE}"),
     }
+}
+
+/// One server that is killed, or a cluster whose parts die.
+fn crash(arguments: &[String]) -> Result<bool> {
+    let cluster = arguments.first().is_some_and(|what| what == "cluster");
+    let ready = !cluster || (install::postgresql()? && install::patroni("target/patroni")?);
+    Ok(ready && program("sederunt-crash", arguments)?)
+}
+
+/// Runs a program of the tests, built for release. It starts the server that lies beside it, so both are built.
+fn program(name: &str, arguments: &[String]) -> Result<bool> {
+    let build = ["build", "--release", "--locked", "-p", "sederunt", "-p", name];
+    if !run::command("cargo").args(build).status()?.success() {
+        return Ok(false);
+    }
+    Ok(run::command(&format!("target/release/{name}")).args(arguments).status()?.success())
 }

@@ -492,7 +492,7 @@ pub const ALL: &[Stage] = &[
         needs: &["build"],
         beside: Beside::Nothing,
         // The server is built for debugging here; the half second of a release is for `cargo xtask crash`.
-        command: &["target/debug/sederunt-crash", "--rounds", "3", "--ready-within", "3000"],
+        command: &["target/debug/sederunt-crash", "alone", "--rounds", "3", "--ready-within", "3000"],
         env: &[],
         limit: minutes(10),
     },
