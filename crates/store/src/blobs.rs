@@ -26,6 +26,8 @@ use sederunt_core::error::{Conflict, Ignore as _};
 use sederunt_core::page::{Slice, Sliced};
 use sederunt_core::{Error, Result};
 
+use crate::refusals;
+
 use room::Rooms;
 use upload::Upload;
 
@@ -65,6 +67,20 @@ impl Folder {
         Ok(Self(Arc::new(Shared { path, base, work, durable, next, rooms })))
     }
 
+    /// The folder `blobs` in a data directory that another process may hold, to be read only; `None` if there is none.
+    pub fn look(data: &Path) -> io::Result<Option<Self>> {
+        let path = data.join("blobs");
+        let base = match tree::enter(&File::open(data)?, "blobs") {
+            Ok(base) => base,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        // Only what writes goes there.
+        let work = base.try_clone()?;
+        let (next, rooms) = (AtomicU64::new(0), Rooms::default());
+        Ok(Some(Self(Arc::new(Shared { path, base, work, durable: false, next, rooms }))))
+    }
+
     /// Runs what blocks where blocking is allowed.
     async fn blocking<T: Send + 'static>(&self, work: impl FnOnce(&Shared) -> Result<T> + Send + 'static) -> Result<T> {
         let shared = self.0.clone();
@@ -92,7 +108,7 @@ impl Shared {
 
     /// The folder that `names` lead to.
     fn folder(&self, home: &Home, names: &[String], path: &BlobPath) -> Result<OwnedFd> {
-        let home = self.home(home).map_err(broken)?.ok_or_else(|| tree::absent(path))?;
+        let home = self.home(home).map_err(broken)?.ok_or_else(|| refusals::absent(path))?;
         tree::descend(home, names).map_err(|error| tree::missed(error, path))
     }
 
@@ -135,7 +151,7 @@ impl Blobs for Folder {
     async fn get(&self, home: &Home, path: &BlobPath) -> Result<Blob> {
         let (home, path) = (home.clone(), path.clone());
         let open = move |shared: &Shared| {
-            let (name, folder) = path.split_last().ok_or_else(|| tree::is_folder(&path))?;
+            let (name, folder) = path.split_last().ok_or_else(|| refusals::is_folder(&path))?;
             let folder = shared.folder(&home, folder, &path)?;
             tree::open_file(&folder, name).map_err(|error| tree::missed(error, &path))
         };
@@ -150,7 +166,7 @@ impl Blobs for Folder {
                 Some((name, folder)) => tree::look(&shared.folder(&home, folder, &path)?, name),
                 None => tree::look_at(&shared.folder(&home, &[], &path)?),
             };
-            found.map_err(broken)?.ok_or_else(|| tree::absent(&path))
+            found.map_err(broken)?.ok_or_else(|| refusals::absent(&path))
         };
         self.blocking(look).await
     }
@@ -160,7 +176,7 @@ impl Blobs for Folder {
         let list = move |shared: &Shared| {
             let folder = match shared.home(&home).map_err(broken)? {
                 None if path.is_home() => return Ok(Sliced { items: Vec::new(), more: false }),
-                None => return Err(tree::absent(&path)),
+                None => return Err(refusals::absent(&path)),
                 Some(home) => tree::descend(home, path.names()),
             };
             let folder = match folder {
@@ -192,14 +208,23 @@ impl Blobs for Folder {
         self.blocking(make).await
     }
 
+    async fn stamp(&self, home: &Home, folder: &BlobPath, modified: Time) -> Result<()> {
+        let (home, path) = (home.clone(), folder.clone());
+        let stamp = move |shared: &Shared| {
+            let folder = shared.folder(&home, path.names(), &path)?;
+            tree::stamp(&folder, modified, shared.durable).map_err(broken)
+        };
+        self.blocking(stamp).await
+    }
+
     async fn remove(&self, home: &Home, path: &BlobPath, recursive: bool, now: Time) -> Result<()> {
         let (home, path) = (home.clone(), path.clone());
         let remove = move |shared: &Shared| {
-            let (name, names) = path.split_last().ok_or_else(|| tree::is_folder(&path))?;
+            let (name, names) = path.split_last().ok_or_else(|| refusals::is_folder(&path))?;
             let folder = shared.folder(&home, names, &path)?;
             let place = shared.rooms.of(&home);
             let mut kept = place.lock();
-            let entry = tree::look(&folder, name).map_err(broken)?.ok_or_else(|| tree::absent(&path))?;
+            let entry = tree::look(&folder, name).map_err(broken)?.ok_or_else(|| refusals::absent(&path))?;
             let removed = match (entry.is_folder, recursive) {
                 (false, _) => rustix::fs::unlinkat(&folder, name, AtFlags::empty()),
                 (true, false) => rustix::fs::unlinkat(&folder, name, AtFlags::REMOVEDIR),
@@ -247,7 +272,7 @@ impl Shared {
             tree::look(&folder, name).ok().flatten()
         });
         match file {
-            Some(_) => tree::is_file(path),
+            Some(_) => refusals::is_file(path),
             None => tree::missed(error, path),
         }
     }

@@ -11,6 +11,7 @@ use sederunt_core::store::{Swept, SystemStore};
 
 use crate::SqlStore;
 use crate::artifacts::EXPIRED;
+use crate::blob_rows::{LET_GO, OLD_CHUNKS, OLD_CONTENTS};
 use crate::driver::{Step, params};
 use crate::reaping::DELETED_TURNS;
 use crate::rows::{Columns, nanos};
@@ -53,6 +54,8 @@ impl SystemStore for SqlStore {
             Step::any(EXPIRED, params![now.nanos(), limit]),
             past(OLD_PLACES),
             past(DELETED_TURNS),
+            old(OLD_CHUNKS, LET_GO),
+            old(OLD_CONTENTS, LET_GO),
         ];
         reaped += self.run(steps).await?.iter().map(|rows| rows.len() as u64).sum::<u64>();
         Ok(Swept { expired, alive, reaped })

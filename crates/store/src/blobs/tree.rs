@@ -11,8 +11,9 @@ use rustix::io::Errno;
 use sederunt_core::Error;
 use sederunt_core::blob::{BlobPath, Entry};
 use sederunt_core::clock::Time;
-use sederunt_core::error::{Kind, Reason};
 use sederunt_core::page::{Order, Slice, Sliced};
+
+use crate::refusals::{absent, is_folder, leads_through_file};
 
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 /// Without waiting, for what turns out to be a pipe.
@@ -210,30 +211,6 @@ fn is_shown(folder: &OwnedFd, name: &str, kind: FileType) -> Result<bool, Errno>
         FileType::Unknown => Ok(look(folder, name)?.is_some()),
         _ => Ok(false),
     }
-}
-
-/// Nothing is there.
-pub(super) fn absent(path: &BlobPath) -> Error {
-    Error::not_found(Kind::Blob, path)
-}
-
-/// A folder is where a file was meant.
-pub(super) fn is_folder(path: &BlobPath) -> Error {
-    not_allowed(format!("'{path}' is a directory"))
-}
-
-/// A file is where a folder was meant.
-pub(super) fn is_file(path: &BlobPath) -> Error {
-    not_allowed(format!("'{path}' is a file, not a directory"))
-}
-
-/// A file is on the way.
-pub(super) fn leads_through_file(path: &BlobPath) -> Error {
-    not_allowed(format!("'{path}' leads through what is not a directory"))
-}
-
-fn not_allowed(why: String) -> Error {
-    Error::invalid("path", Reason::NotAllowed(why))
 }
 
 /// Why what was to be read is not there. A link on the way, or a file, leads nowhere.

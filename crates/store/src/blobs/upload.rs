@@ -14,6 +14,8 @@ use sederunt_core::clock::Time;
 use sederunt_core::error::Reason;
 use sederunt_core::{Error, Result};
 
+use crate::refusals;
+
 use super::room::{Kept, Place};
 use super::{Shared, broken, tree};
 
@@ -60,7 +62,7 @@ impl Drop for Draft {
 impl Upload {
     /// Begins to write a file, if one may be there. Blocks.
     pub fn begin(shared: &Arc<Shared>, home: Home, path: BlobPath, room: Room) -> Result<Self> {
-        let (name, names) = path.split_last().ok_or_else(|| tree::is_folder(&path))?;
+        let (name, names) = path.split_last().ok_or_else(|| refusals::is_folder(&path))?;
         let place = shared.rooms.of(&home);
         let mut replaced = None;
         if let Some(folder) = shared.home(&home).map_err(broken)? {
@@ -121,7 +123,7 @@ impl Draft {
 
     fn commit(&self, now: Time) -> Result<u64> {
         let (shared, path, size) = (&self.shared, &self.path, self.taken.load(Ordering::Relaxed));
-        let (name, names) = path.split_last().ok_or_else(|| tree::is_folder(path))?;
+        let (name, names) = path.split_last().ok_or_else(|| refusals::is_folder(path))?;
         tree::set_modified(&self.file, now).map_err(broken)?;
         if shared.durable {
             self.file.sync_all().map_err(broken)?;
@@ -176,7 +178,7 @@ pub(super) fn make_folders(
 /// The size of the file of this name, if there is one. A link is none; it is replaced, not followed.
 fn file_at(folder: &OwnedFd, name: &str, path: &BlobPath) -> Result<Option<u64>> {
     match tree::look(folder, name).map_err(|error| tree::unwritten(error, path))? {
-        Some(Entry { is_folder: true, .. }) => Err(tree::is_folder(path)),
+        Some(Entry { is_folder: true, .. }) => Err(refusals::is_folder(path)),
         found => Ok(found.map(|entry| entry.size)),
     }
 }
