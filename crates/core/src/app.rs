@@ -6,6 +6,7 @@ mod conversations;
 mod files;
 mod forks;
 mod instructions;
+mod peer;
 mod record;
 mod revisions;
 mod sessions;
@@ -24,6 +25,7 @@ pub use conversations::Conversations;
 pub use files::{FileAt, Files};
 pub use forks::{Excerpt, ExcerptPart};
 pub use instructions::Instructions;
+pub use peer::Peer;
 pub use record::Record;
 pub use sessions::{Counted, RequestOnce, Seat, Sessions, Which};
 pub use turns::{Found, Place, Sitting, Traced, Turns};
@@ -32,10 +34,11 @@ use crate::blob::Blobs;
 use crate::clock::{Clock, Time, Timer};
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::id::{Ids, NodeId};
+use crate::id::{Ids, NodeId, TenantId};
 use crate::identity::Identity;
 use crate::journal::Journal;
 use crate::model::Models;
+use crate::node::{self, Membership};
 use crate::page::TokenSeal;
 use crate::store::{Store, Swept};
 use crate::tool::Tools;
@@ -93,6 +96,10 @@ pub struct Settings {
     pub session_files_size: u64,
     /// The most files and folders of one session.
     pub session_files: u64,
+    /// How often a node of a cluster tells the others that it lives.
+    pub beat: Duration,
+    /// A node whose beat has not changed for so long, by our own timer, is dead. Several times [`Settings::beat`].
+    pub dead_after: Duration,
 }
 
 impl Default for Settings {
@@ -107,6 +114,8 @@ impl Default for Settings {
             walk_window: Duration::from_secs(3_600),
             session_files_size: 1 << 30,
             session_files: 10_000,
+            beat: Duration::from_secs(5),
+            dead_after: Duration::from_secs(15),
         }
     }
 }
@@ -167,18 +176,18 @@ impl fmt::Debug for App {
 }
 
 impl App {
-    /// Starts the application: recovers what a process that died left behind, if `alone` proves all others dead (the
-    /// data directory's lock), and begins to tend leases and to sweep.
-    pub async fn start(ports: Ports, settings: Settings, alone: bool) -> Result<Self> {
+    /// Starts the application and begins to tend what runs. With a membership it is a node beside others; without one no
+    /// other process has the store (the data directory's lock proves it), and what a process that died left behind is
+    /// recovered first.
+    pub async fn start(ports: Ports, settings: Settings, membership: Option<Membership>) -> Result<Self> {
         let secret = ports.store.shared_secret("page tokens", ports.ids.secret()).await?;
         let node = NodeId(ports.ids.uuid(ports.timer.wall()));
         let tasks = TaskTracker::new();
         let stopping = CancellationToken::new();
-        let engine = Engine::new(ports.clone(), settings, node, tasks.clone());
-        if alone {
-            engine.recover_all().await?;
-        }
-        engine.tend(stopping.clone());
+        let engine = Engine::new(ports, settings, node, tasks.clone(), stopping.clone(), membership);
+        engine.enter().await?;
+        engine.tend();
+        let ports = engine.ports().clone();
         Ok(Self(Arc::new(Inner {
             ports,
             seal: TokenSeal::new(secret),
@@ -235,6 +244,11 @@ impl App {
         self.0.engine.journal()
     }
 
+    /// What other nodes ask of this one.
+    pub fn peer(&self) -> Peer<'_> {
+        Peer(self)
+    }
+
     /// Tokens and the applications they are issued to.
     pub fn tokens(&self) -> crate::tokens::Tokens<'_> {
         crate::tokens::Tokens::new(&self.0.ports)
@@ -289,8 +303,27 @@ impl App {
         self.0.stopping.cancel();
         self.0.tasks.close();
         self.0.tasks.wait().await;
+        self.0.engine.leave().await;
         self.0.ports.store.close().await;
         left
+    }
+
+    /// Breaks off turns whose record is gone, wherever they run, and forgets what is remembered of their sessions.
+    async fn abandon(&self, tenant: &TenantId, which: node::Which) {
+        self.abandon_here(tenant, &which).await;
+        self.0.engine.tell_all(tenant, node::Order::Abandon { which }).await;
+    }
+
+    async fn abandon_here(&self, tenant: &TenantId, which: &node::Which) {
+        self.0.engine.abandon_here(tenant, which).await;
+        match which {
+            node::Which::Turn(_) | node::Which::Conversation(_) => {}
+            node::Which::Sessions(ids) => ids.iter().for_each(|id| self.journal().forget(*id)),
+            node::Which::Agent(agent) => {
+                self.agents().forget(*agent);
+                self.journal().forget_agent(tenant, *agent);
+            }
+        }
     }
 
     fn store(&self) -> &dyn Store {

@@ -2,10 +2,13 @@
 //! really passed, for leases, timeouts, the life of tokens and keep-alive. Moving the first breaks nothing that the
 //! second holds.
 
+mod agreement;
+
 use std::fmt;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+pub use agreement::Agreement;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;

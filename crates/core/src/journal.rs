@@ -9,11 +9,14 @@ mod shelf;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use futures_core::stream::BoxStream;
+use futures_util::stream::{self, StreamExt as _};
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
 
 use crate::clock::{Clock, Time};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::id::{AgentId, SessionId, TenantId, TurnId};
 use crate::session::Session;
 use crate::store::Store;
@@ -96,6 +99,28 @@ impl Journal {
         }
         let agent = (session.tenant.clone(), session.agent);
         Ok(self.shelf().follow(session.id, agent, BEHIND))
+    }
+
+    /// The session's lines that are written on this node from now on; they end when the session is forgotten.
+    pub(crate) async fn written_here(
+        &self,
+        tenant: &TenantId,
+        session: SessionId,
+    ) -> Result<BoxStream<'static, Result<LogLine>>> {
+        let found = self.store.session(tenant, session).await?;
+        let found = found.ok_or_else(|| Error::not_found(Kind::Session, session))?;
+        let (_, following) = self.shelf().follow(session, (tenant.clone(), found.agent), BEHIND);
+        let lines = stream::unfold(following, async |mut following| {
+            loop {
+                match following.recv().await {
+                    Ok(line) => return Some((Ok(line), following)),
+                    // What was missed is missed: a journal says what happened of late, as far as anybody could follow.
+                    Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return None,
+                }
+            }
+        });
+        Ok(lines.boxed())
     }
 
     /// Drops a session's lines; whoever follows them is told that there will be no more.

@@ -4,11 +4,13 @@
 //! A node that cannot be asked is either dead, which its silent beat in the store will show, or cut off, and then its turns
 //! go on: whoever only reads finds what is stored of them.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use futures_core::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Time;
+use crate::clock::{Agreement, Time};
 use crate::error::Result;
 use crate::id::{AgentId, ConversationId, NodeId, SessionId, TenantId, TurnId};
 use crate::journal::LogLine;
@@ -28,6 +30,19 @@ pub struct Node {
     pub release: String,
     /// When it joined, by its own clock.
     pub joined: Time,
+}
+
+/// What makes a process a node of a cluster.
+#[derive(Clone, Debug)]
+pub struct Membership {
+    /// Where the others reach it; see [`Node::address`].
+    pub address: String,
+    /// Its release.
+    pub release: String,
+    /// How it asks the others.
+    pub peers: Arc<dyn Peers>,
+    /// What its clocks follow; the ports' clock and timer are this agreement's.
+    pub agreement: Arc<Agreement>,
 }
 
 /// Turns by what they belong to.
@@ -99,6 +114,11 @@ pub enum Order {
     Runs {
         /// Which.
         which: Which,
+    },
+    /// Forget what is remembered of an agent: a version of it has gone.
+    ForgetAgent {
+        /// Which.
+        agent: AgentId,
     },
     /// Forget what is remembered of credentials.
     ForgetCredentials,

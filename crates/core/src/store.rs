@@ -9,9 +9,12 @@
 //! Absence is `Ok(None)`. Ids and times come in as arguments, so that every store holds identical rows. Deleted things
 //! are absent from every method; whether an expired session is shown is the caller's choice.
 
+mod nodes;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
+pub use nodes::NodeStore;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -38,6 +41,7 @@ pub trait Store:
     + ArtifactStore
     + InstructionStore
     + IdentityStore
+    + NodeStore
     + SystemStore
 {
 }
@@ -50,6 +54,7 @@ impl<T> Store for T where
         + ArtifactStore
         + InstructionStore
         + IdentityStore
+        + NodeStore
         + SystemStore
 {
 }
@@ -262,8 +267,6 @@ pub struct Lease {
     pub tenant: TenantId,
     /// Who holds which lane.
     pub fence: Fence,
-    /// Rises while the holder lives.
-    pub beat: i64,
     /// The turn that runs in it.
     pub turn: TurnId,
 }
@@ -454,15 +457,6 @@ pub trait TurnStore: Send + Sync {
 
     /// Empties the lane's queue; returns what waited.
     async fn clear_queue(&self, tenant: &TenantId, lane: &Lane) -> Result<Vec<uuid::Uuid>>;
-
-    /// Raises the beat of every lease that `node` holds; returns how many those are.
-    async fn renew(&self, node: NodeId) -> Result<u64>;
-
-    /// Leases that other nodes than `node` hold, at most `limit`.
-    async fn leases_of_others(&self, node: NodeId, limit: u32) -> Result<Vec<Lease>>;
-
-    /// Takes a lease over, if it still is as it was seen, for `node` under `token`. `false` if it is not.
-    async fn take_over(&self, seen: &Lease, node: NodeId, token: i64) -> Result<bool>;
 }
 
 /// Conversations and the items of their lines.

@@ -73,7 +73,7 @@ pub async fn app(config: &Config, ground: &Ground, metrics: &Metrics) -> Result<
     };
     // The lock on the data directory proves that no other process serves from it.
     let started = tokio::select! {
-        started = App::start(ports, settings, true) => started,
+        started = App::start(ports, settings, None) => started,
         never = tell_of_recovery() => match never {},
     };
     started.map_err(|e| Fault::unreachable("the application cannot start", chain(&e), "see the log"))

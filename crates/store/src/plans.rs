@@ -10,7 +10,7 @@ use crate::session_keys::Listed;
 use crate::walk_runs::OF_ONE_SHARD;
 use crate::{
     accept, agents, artifacts, conversation_items, conversations, delete, expiry, finish, identity, instructions,
-    lanes, migrations, reaping, session_items, session_lists, sessions, system, turn_lists, turns, versions, walk,
+    lanes, migrations, nodes, reaping, session_items, session_lists, sessions, system, turn_lists, turns, versions, walk,
 };
 
 /// The plan of a statement, as SQLite tells it.
@@ -46,7 +46,7 @@ fn every_list_reads_its_index_in_order() {
         ("turns_by_created", turns::ALL),
         ("turns_by_tag", turns::BY_TAG),
         ("sqlite_autoindex_parts_1", turns::PARTS),
-        ("leases_by_node", lanes::OF_OTHERS),
+        ("leases_by_node", nodes::LEASES),
         ("sqlite_autoindex_waiting_1", lanes::FIRST),
         ("credentials_api_keys", identity::API_KEYS),
         ("credentials_api_keys", identity::LIVE_API_KEYS),
@@ -174,8 +174,10 @@ fn every_other_statement_finds_its_rows_by_a_key() {
         identity::REMOVE_APPLICATION,
         identity::REVOKE_FAMILY,
         lanes::ENQUEUE,
-        lanes::RENEW,
-        lanes::TAKE_OVER,
+        nodes::REMOVE_WAITING,
+        nodes::STRAY_HOLDERS,
+        nodes::STRAY_WAITERS,
+        nodes::TAKE_OVER,
         reaping::EMPTY_DELETED,
         reaping::HIDE,
         reaping::REMOVE_CONVERSATION,

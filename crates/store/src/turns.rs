@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use sederunt_core::Result;
 use sederunt_core::clock::Time;
 use sederunt_core::conversation::ItemPlace;
-use sederunt_core::id::{ItemId, NodeId, SessionId, TenantId, TurnId};
+use sederunt_core::id::{ItemId, SessionId, TenantId, TurnId};
 use sederunt_core::item::{Entry, Item, MaskScope};
 use sederunt_core::page::{Created, Slice, Sliced};
 use sederunt_core::part::Part;
-use sederunt_core::store::{Accept, Fence, Finish, Keyed, Lease, TurnRecord, TurnStore, Waiting};
+use sederunt_core::store::{Accept, Fence, Finish, Keyed, TurnRecord, TurnStore, Waiting};
 use sederunt_core::turn::{Lane, Turn, TurnFilter};
 use uuid::Uuid;
 
@@ -274,18 +274,6 @@ impl TurnStore for SqlStore {
 
     async fn clear_queue(&self, tenant: &TenantId, lane: &Lane) -> Result<Vec<Uuid>> {
         self.empty_queue(tenant, lane).await
-    }
-
-    async fn renew(&self, node: NodeId) -> Result<u64> {
-        self.renew_leases(node).await
-    }
-
-    async fn leases_of_others(&self, node: NodeId, limit: u32) -> Result<Vec<Lease>> {
-        self.foreign_leases(node, limit).await
-    }
-
-    async fn take_over(&self, seen: &Lease, node: NodeId, token: i64) -> Result<bool> {
-        self.take_lease_over(seen, node, token).await
     }
 }
 

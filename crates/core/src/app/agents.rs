@@ -11,9 +11,9 @@ use crate::agent::{Agent, AgentVersion, Definition, Label, Opaque, VersionRef};
 use crate::caller::{Action, Caller};
 use crate::error::{Conflict, Error, Kind, Result};
 use crate::id::{AgentId, Key, TenantId};
+use crate::node;
 use crate::page::{Created, Slice, Sliced};
 use crate::store::Keyed;
-use crate::turn::Turn;
 
 /// How often a change is tried again when someone else changed the agent meanwhile.
 pub(super) const ATTEMPTS: usize = 64;
@@ -249,9 +249,8 @@ impl Agents<'_> {
                 Err(error) => return Err(error),
                 Ok(sessions) => {
                     self.forget(agent.id);
-                    let gone = |turn: &Turn| turn.session.is_some_and(|session| sessions.contains(&session));
-                    self.0.engine().abandon(gone).await;
-                    sessions.iter().for_each(|session| self.0.journal().forget(*session));
+                    self.0.engine().forget_agent_elsewhere(&caller.tenant, agent.id);
+                    self.0.abandon(&caller.tenant, node::Which::Sessions(sessions)).await;
                     self.0.engine().sweep_soon();
                     return Ok(());
                 }
@@ -297,9 +296,7 @@ impl Agents<'_> {
         if !self.0.store().delete_agent(&caller.tenant, agent, force, self.0.now()).await? {
             return Err(Error::not_found(Kind::Agent, agent));
         }
-        self.forget(agent);
-        self.0.engine().abandon(|turn| turn.agent == Some(agent)).await;
-        self.0.journal().forget_agent(&caller.tenant, agent);
+        self.0.abandon(&caller.tenant, node::Which::Agent(agent)).await;
         // An import may bring the same id again: its rows shall not be in the way for longer than need be.
         self.0.engine().sweep_soon();
         Ok(())
@@ -431,7 +428,7 @@ impl Agents<'_> {
         found.ok_or_else(|| Error::not_found(Kind::Agent, agent))
     }
 
-    fn forget(&self, agent: AgentId) {
+    pub(super) fn forget(&self, agent: AgentId) {
         let mut cache = self.0.0.versions.0.lock().unwrap_or_else(|e| e.into_inner());
         cache.retain(|(_, id, _), _| *id != agent);
     }

@@ -9,6 +9,7 @@ use crate::conversation::{Conversation, ConversationFilter, ItemPlace, NewConver
 use crate::error::{Error, Kind, Result};
 use crate::id::{AgentId, ConversationId, Key, TurnId};
 use crate::item::{Item, Mask, MaskReason, MaskScope, NewItem};
+use crate::node::Which;
 use crate::page::{Created, Slice, Sliced};
 use crate::session::Owner;
 use crate::store::Keyed;
@@ -95,7 +96,7 @@ impl Conversations<'_> {
         if !self.0.store().delete_conversation(&caller.tenant, id, self.0.now()).await? {
             return Err(Error::not_found(Kind::Conversation, id));
         }
-        self.0.engine().abandon(|turn| turn.conversation == Some(id)).await;
+        self.0.abandon(&caller.tenant, Which::Conversation(id)).await;
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use crate::agent::{Agent, AgentVersion, Definition, Label, VersionRef};
 use crate::caller::{Action, Caller};
 use crate::error::{Conflict, Error, Result};
 use crate::id::{AgentId, Key};
+use crate::node::Which;
 use crate::store::Keyed;
 
 impl Agents<'_> {
@@ -86,7 +87,7 @@ impl Agents<'_> {
     pub async fn delete_at_rest(&self, caller: &Caller, agent: AgentId) -> Result<()> {
         caller.may_on(Action::WriteAgents, agent)?;
         self.find(&caller.tenant, agent).await?;
-        if self.app().engine().runs(|turn| turn.tenant == caller.tenant && turn.agent == Some(agent)).await {
+        if self.app().engine().runs(&caller.tenant, Which::Agent(agent)).await? {
             return Err(Error::conflict(Conflict::InUse, agent));
         }
         self.delete(caller, agent, true).await

@@ -7,9 +7,11 @@ use crate::condition::Condition;
 use crate::error::{Conflict, Error, Kind, Result};
 use crate::id::{AgentId, Key, SessionId};
 use crate::journal::Stream;
+use crate::node;
 use crate::page::{Created, Page, Slice, Sliced, Walk};
 use crate::session::{NewSession, Owner, Session, SessionFilter, SessionPatch, SessionQuery, check_metadata};
 use crate::store::{Keyed, RequestKey, TurnRecord};
+use crate::turn::Ending;
 
 /// The most kept turns read at once when a whole record is wanted.
 const RECORD_BATCH: u32 = 500;
@@ -296,14 +298,16 @@ impl Sessions<'_> {
     }
 
     /// Puts a session to rest until it is used again. Turns that run in it are cancelled. `Conflict(Busy)` if new ones keep
-    /// coming.
+    /// coming, `Unavailable` if a node that may run one cannot be reached.
     pub async fn rest(&self, caller: &Caller, agent: AgentId, session: SessionId) -> Result<Session> {
         self.find(caller, agent, session).await?;
         caller.may_on(Action::ManageSessions, agent)?;
+        let mut unreached = None;
         for _ in 0..RESTS {
             match self.0.store().rest_session(&caller.tenant, session, self.0.now()).await {
                 Err(Error::Conflict { kind: Conflict::Busy, .. }) => {
-                    self.0.engine().interrupt(|turn| turn.session == Some(session)).await;
+                    let which = node::Which::Sessions(vec![session]);
+                    unreached = self.0.engine().interrupt(&caller.tenant, which, Ending::Cancelled).await.err();
                 }
                 rested => {
                     if rested.is_ok() {
@@ -313,7 +317,7 @@ impl Sessions<'_> {
                 }
             }
         }
-        Err(Error::conflict(Conflict::Busy, session))
+        Err(unreached.unwrap_or_else(|| Error::conflict(Conflict::Busy, session)))
     }
 
     /// Sessions of every user by time of creation: for those who administer.
@@ -458,8 +462,7 @@ impl Sessions<'_> {
         if !self.0.store().delete_session(&caller.tenant, session, now, key).await? {
             return Err(Error::not_found(Kind::Session, session));
         }
-        self.0.engine().abandon(|turn| turn.session == Some(session)).await;
-        self.0.journal().forget(session);
+        self.0.abandon(&caller.tenant, node::Which::Sessions(vec![session])).await;
         self.0.files().forget(&caller.tenant, session).await;
         Ok(())
     }

@@ -145,7 +145,7 @@ impl Turns<'_> {
             caller.may_on(Action::Talk, agent)?;
         }
         let live = found.live.ok_or_else(|| Error::conflict(Conflict::NotInProgress, turn))?;
-        self.0.engine().cancel(&live, outcome, false).await
+        self.0.engine().cancel_here(&live, outcome, false).await
     }
 
     /// Deletes an ended turn with what it said, but for what stands in a conversation. `Conflict(Busy)` while it runs.
@@ -239,7 +239,7 @@ impl Turns<'_> {
         let live = turn.and_then(|turn| self.0.engine().find(&caller.tenant, turn.id));
         let not_in_progress = || Error::conflict(Conflict::NotInProgress, tag);
         let live = live.ok_or_else(not_in_progress)?;
-        match self.0.engine().cancel(&live, outcome, detach).await {
+        match self.0.engine().cancel_here(&live, outcome, detach).await {
             Err(Error::Conflict { kind: Conflict::NotInProgress, .. }) => Err(not_in_progress()),
             done => done,
         }
@@ -257,7 +257,7 @@ impl Turns<'_> {
         self.0.engine().clear_lane(&session.tenant, &Lane::session(session.id)).await?;
         self.0.engine().all_accepted().await;
         let Some(live) = self.running(session) else { return Ok(None) };
-        match self.0.engine().cancel(&live, CancelOutcome::KeepPartial, false).await {
+        match self.0.engine().cancel_here(&live, CancelOutcome::KeepPartial, false).await {
             Err(Error::Conflict { kind: Conflict::NotInProgress, .. }) => Ok(None),
             done => done.map(Some),
         }
@@ -296,7 +296,7 @@ impl Turns<'_> {
         caller.may_administer()?;
         let live = self.0.engine().find(&caller.tenant, turn);
         let live = live.ok_or_else(|| Error::conflict(Conflict::NotInProgress, turn))?;
-        self.0.engine().cancel(&live, CancelOutcome::KeepPartial, false).await
+        self.0.engine().cancel_here(&live, CancelOutcome::KeepPartial, false).await
     }
 
     /// What the session's turn with this alias has done: so far, if it runs.

@@ -296,6 +296,11 @@ impl Engine {
     fn steer(&self, live: &Live, new: &NewTurn) -> bool {
         let named = new.alias.is_some() || new.tag.is_some() || new.contexts.is_some();
         let plain = matches!(new.input.as_slice(), [NewItem { body: ItemBody::UserMessage { .. }, .. }]);
-        !named && plain && live.steer(new.text(), self.0.settings.queue_length as usize)
+        !named && plain && self.steer_here(live, new.text())
+    }
+
+    /// Steers a text into a turn that runs here; `false` if it takes no more.
+    pub(crate) fn steer_here(&self, live: &Live, text: String) -> bool {
+        live.steer(text, self.0.settings.queue_length as usize)
     }
 }

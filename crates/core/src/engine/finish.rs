@@ -33,7 +33,7 @@ impl Engine {
         loop {
             match self.write(live, finish.clone(), false).await {
                 Ok(_) => return,
-                Err(Error::Conflict { kind: Conflict::Stale, .. }) => return live.abandon(),
+                Err(Error::Conflict { kind: Conflict::Stale, .. }) => return self.lost(live).await,
                 Err(error) => {
                     let source = std::error::Error::source(&error);
                     tracing::warn!(turn = %live.turn.id, %error, ?source, "cannot store a turn's end, trying again");
@@ -55,9 +55,9 @@ impl Engine {
         }
     }
 
-    /// Cancels a turn. `Conflict(NotInProgress)` if its end is written, or being written. With `detach`, the model may
+    /// Cancels a turn that runs here. `Conflict(NotInProgress)` if its end is written, or being written. With `detach`, the model may
     /// speak on to streams that are open.
-    pub(crate) async fn cancel(
+    pub(crate) async fn cancel_here(
         &self,
         live: &Arc<Live>,
         outcome: CancelOutcome,
@@ -75,7 +75,7 @@ impl Engine {
             match &written {
                 Ok(_) if detach && cancelled.has_readers() => {}
                 Ok(_) => cancelled.stop.cancel(),
-                Err(Error::Conflict { kind: Conflict::Stale, .. }) => cancelled.abandon(),
+                Err(Error::Conflict { kind: Conflict::Stale, .. }) => engine.lost(&cancelled).await,
                 Err(_) => cancelled.reopen(),
             }
             written

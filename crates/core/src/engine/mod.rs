@@ -8,20 +8,25 @@ mod accept;
 mod acceptance;
 mod aside;
 mod ask;
+mod cluster;
 mod compact;
+mod credentials;
 mod describe;
+mod elsewhere;
 mod finish;
 mod form;
 mod homes;
 mod import;
-mod lease;
+mod inherit;
 mod line;
 mod live;
 mod pass;
 mod queue;
 mod replay;
 mod run;
+mod tell;
 mod tools;
+mod upkeep;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -34,19 +39,18 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use accept::Setting;
 pub use accept::Started;
+use cluster::Cluster;
 pub use live::{Live, Outcome, PartReader};
 pub use replay::Replay;
 
 use crate::app::{Ports, Settings};
 use crate::blob::Home;
-use crate::error::{Error, Ignore, Result};
+use crate::error::{Error, Result};
 use crate::id::{NodeId, TenantId, TurnId};
 use crate::journal::{Happened, Journal};
-use crate::store::{Fence, Swept};
-use crate::turn::{Lane, Turn};
-
-/// Rows handled in one batch of upkeep.
-const SWEEP_BATCH: u32 = 1_000;
+use crate::node::{Membership, Which};
+use crate::store::Fence;
+use crate::turn::{Ending, Lane, Turn};
 
 /// Runs turns. Cheap to clone.
 #[derive(Clone)]
@@ -68,6 +72,10 @@ struct Shared {
     draining: CancellationToken,
     /// One for each session that a model is asked to describe.
     describing: Arc<Semaphore>,
+    /// Ends upkeep.
+    stopping: CancellationToken,
+    /// The cluster that this node is one of.
+    cluster: Option<Arc<Cluster>>,
     /// Shared while a turn is stored but not yet among those that run here; whoever must know all of them waits for it.
     accepting: tokio::sync::RwLock<()>,
     /// The home that the last sweep ended with, if there are more.
@@ -75,7 +83,18 @@ struct Shared {
 }
 
 impl Engine {
-    pub(crate) fn new(ports: Ports, settings: Settings, node: NodeId, tasks: TaskTracker) -> Self {
+    pub(crate) fn new(
+        mut ports: Ports,
+        settings: Settings,
+        node: NodeId,
+        tasks: TaskTracker,
+        stopping: CancellationToken,
+        membership: Option<Membership>,
+    ) -> Self {
+        let cluster = membership.map(|membership| Arc::new(Cluster::new(membership, ports.identity.clone())));
+        if let Some(cluster) = &cluster {
+            ports.identity = Arc::new(credentials::SharedIdentity { cluster: cluster.clone(), tasks: tasks.clone() });
+        }
         let passing = Arc::new(Semaphore::new(settings.running_turns.min(Semaphore::MAX_PERMITS)));
         let journal = Journal::new(ports.clock.clone(), ports.store.clone());
         Self(Arc::new(Shared {
@@ -90,9 +109,15 @@ impl Engine {
             passing,
             draining: CancellationToken::new(),
             describing: Arc::new(Semaphore::new(describe::AT_ONCE)),
+            stopping,
+            cluster,
             accepting: tokio::sync::RwLock::new(()),
             swept_home: Mutex::default(),
         }))
+    }
+
+    pub(crate) fn ports(&self) -> &Ports {
+        &self.0.ports
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -127,30 +152,29 @@ impl Engine {
     }
 
     /// Ends the view of turns whose record is gone: readers see their stream break, nothing more is written.
-    pub(crate) async fn abandon(&self, which: impl Fn(&Turn) -> bool) {
-        self.all_accepted().await;
-        let gone: Vec<_> = self.live().values().filter(|live| which(&live.turn)).cloned().collect();
-        for live in gone {
+    pub(crate) async fn abandon_here(&self, tenant: &TenantId, which: &Which) {
+        for live in self.running_here(tenant, which).await {
             live.abandon();
         }
     }
 
-    /// Cancels turns and waits for their ends, each no longer than a store is waited for.
-    pub(crate) async fn interrupt(&self, which: impl Fn(&Turn) -> bool) {
-        self.all_accepted().await;
-        let running: Vec<_> = self.live().values().filter(|live| which(&live.turn)).cloned().collect();
+    /// Stops turns that run here and waits for their ends, each no longer than a store is waited for; whether there were any.
+    pub(crate) async fn interrupt_here(&self, tenant: &TenantId, which: &Which, ending: Ending) -> bool {
+        let running = self.running_here(tenant, which).await;
         for live in &running {
-            live.interrupt(crate::turn::Ending::Cancelled);
+            live.interrupt(ending.clone());
         }
         for live in &running {
             live.closed().await;
         }
+        !running.is_empty()
     }
 
-    /// Whether such a turn runs here.
-    pub(crate) async fn runs(&self, which: impl Fn(&Turn) -> bool) -> bool {
+    /// Turns that run here, also those that are being accepted at this moment.
+    pub(crate) async fn running_here(&self, tenant: &TenantId, which: &Which) -> Vec<Arc<Live>> {
         self.all_accepted().await;
-        self.live().values().any(|live| which(&live.turn))
+        let meant = |live: &&Arc<Live>| live.turn.tenant == *tenant && which.means(&live.turn);
+        self.live().values().filter(meant).cloned().collect()
     }
 
     /// Waits until every turn that is stored by now is among those that run here.
@@ -177,37 +201,13 @@ impl Engine {
         });
         let rest = unsettled();
         for live in &rest {
-            live.interrupt(crate::turn::Ending::Crashed);
+            live.interrupt(Ending::Crashed);
         }
         for live in &rest {
             // Each is closed by its own task, whose tries to store the end are limited.
             tokio::time::timeout(Duration::from_secs(10), live.closed()).await.ok();
         }
         rest.len()
-    }
-
-    /// Has a batch of upkeep done in the background.
-    pub(crate) fn sweep_soon(&self) {
-        let engine = self.clone();
-        self.0.tasks.spawn(async move { engine.sweep().await.ignore("the next tick sweeps again") });
-    }
-
-    pub(crate) async fn sweep(&self) -> Result<Swept> {
-        let ports = &self.0.ports;
-        let mut sum = Swept::default();
-        loop {
-            let window = self.0.settings.walk_window;
-            let swept = ports.store.sweep(ports.clock.now(), ports.timer.wall(), window, SWEEP_BATCH).await?;
-            let is_all = swept == Swept::default();
-            sum.expired += swept.expired;
-            sum.alive += swept.alive;
-            sum.reaped += swept.reaped;
-            ports.observer.swept(&swept);
-            if is_all {
-                sum.reaped += self.sweep_homes().await?;
-                return Ok(sum);
-            }
-        }
     }
 
     /// Writes down what happens to a turn.
@@ -231,6 +231,9 @@ impl Engine {
         }
         if self.running() >= self.0.settings.running_turns {
             return Err(Error::unavailable("too many turns are running"));
+        }
+        if self.is_cut_off() {
+            return Err(Error::unavailable("this node has not reached the database for too long"));
         }
         Ok(())
     }

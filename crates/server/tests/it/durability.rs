@@ -10,6 +10,7 @@ use sederunt_core::error::{Conflict, Error};
 use sederunt_core::store::{SystemStore as _, TurnStore as _};
 use sederunt_core::turn::{CancelOutcome, Ending};
 
+use crate::nodes_wires::Wires;
 use crate::world::{
     Ground, PATIENCE, Seat, World, aside, conflict, end_of, ended, ending, hear, next_text, say, say_keeping,
     say_when_busy, soon, told,
@@ -103,6 +104,12 @@ impl Mortal {
         Self { world: Arc::new(world.await.unwrap()), life }
     }
 
+    async fn born_among(ground: Arc<Ground>, wires: Arc<Wires>, settings: Settings) -> Self {
+        let life = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let world = life.spawn(async move { World::among(ground, &wires, settings).await });
+        Self { world: Arc::new(world.await.unwrap()), life }
+    }
+
     /// Does something in its own life.
     async fn does<T: Send + 'static>(&self, what: impl Future<Output = T> + Send + 'static) -> T {
         self.life.spawn(what).await.unwrap()
@@ -140,7 +147,7 @@ async fn after_a_crash_a_turn_is_ended_as_crashed_and_what_was_seen_is_kept() {
         let seat = node.seat_in_mid_answer(new.clone(), "key").await;
         node.dies();
 
-        let app = App::start(ground.ports(), strict(), true).await.unwrap();
+        let app = App::start(ground.ports(), strict(), None).await.unwrap();
         let seat = Seat { app, ..seat };
         let turns = seat.store.all_turns(&seat.caller.tenant, seat.session, None, 10).await.unwrap();
         let record = seat.stored(turns[0].id).await;
@@ -171,7 +178,7 @@ async fn what_waited_on_a_dead_node_keeps_nobody_waiting() {
     node.dies();
     assert!(!matches!(waiting.await, Ok(Ok(()))), "it died before its turn came");
 
-    let app = App::start(ground.ports(), Settings::default(), true).await.unwrap();
+    let app = App::start(ground.ports(), Settings::default(), None).await.unwrap();
     let seat = Seat { app, ..seat };
     let started = seat.start(say_when_busy("new", WhenBusy::Queue)).await.unwrap();
     assert!(seat.queue_is_empty().await);
@@ -196,7 +203,7 @@ async fn a_node_that_lost_its_lane_writes_nothing_and_breaks_its_streams() {
             assert_eq!(next_text(reader).await, "half");
         }
         // A second node that holds the first one for dead, which it is not.
-        let other = App::start(world.ground.ports(), Settings::default(), true).await.unwrap();
+        let other = App::start(world.ground.ports(), Settings::default(), None).await.unwrap();
         let mut stands = Vec::new();
         for (seat, started) in [&finishing, &speaking, &cancelled].into_iter().zip(&started) {
             let record = seat.stored(started.turn().id).await;
@@ -230,8 +237,10 @@ async fn a_node_that_lost_its_lane_writes_nothing_and_breaks_its_streams() {
 #[tokio::test]
 async fn a_dead_nodes_turn_is_ended_by_a_living_node() {
     let ground = Ground::new();
-    let node = Mortal::born(ground.clone(), strict()).await;
-    let living = World::another_node(&ground).await;
+    let wires = Arc::new(Wires::default());
+    let quick = Settings { beat: Duration::from_millis(100), ..strict() };
+    let node = Mortal::born_among(ground.clone(), wires.clone(), quick.clone()).await;
+    let living = wires.node(ground.ports(), quick).await;
     let seat = node.seat_in_mid_answer(say("hello"), "key").await;
     let seat = Seat { app: living.clone(), ..seat };
     let turn = seat.store.all_turns(&seat.caller.tenant, seat.session, None, 1).await.unwrap()[0].id;

@@ -170,7 +170,7 @@ async fn a_crash_after_a_summary_leaves_it_in_the_place_of_what_it_stands_for() 
     call.done();
     let cut_short = world.call().await;
     assert_eq!(cut_short.request.text, "three");
-    App::start(world.ground.ports(), Settings::default(), true).await.unwrap();
+    App::start(world.ground.ports(), Settings::default(), None).await.unwrap();
     assert_eq!(texts(&listed(&seat, false).await), ["two", "ok", "three", "summary: One was said."]);
     let all = ["one", "ok", "two", "ok", "three", "summary: One was said."];
     assert_eq!(texts(&listed(&seat, true).await), all);

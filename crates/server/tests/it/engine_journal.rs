@@ -78,7 +78,7 @@ async fn another_process_tells_from_the_record_what_it_did_not_live_through() {
     let world = World::new().await;
     let alice = world.voice("alice");
     let (session, turn) = troubled(&world, &alice).await;
-    let restarted = App::start(world.ground.ports(), Settings::default(), true).await.unwrap();
+    let restarted = App::start(world.ground.ports(), Settings::default(), None).await.unwrap();
     let (lines, _) = restarted.journal().follow(&session).await.unwrap();
     let [(_, accepted), (stream, end)] = &messages(&lines)[..] else { panic!("{lines:?}") };
     assert_eq!(accepted, &format!("turn {turn} accepted: 1 item of input"));

@@ -91,7 +91,7 @@ async fn a_replayable_turn_reads_again_from_any_part_while_it_runs_and_after_a_r
     let heard = hear(started.read().unwrap()).await;
     assert_eq!(ending(&*ended(&started).await), &Ending::Done);
     assert_eq!(again(&alice.app, &alice, id, 0).await, heard);
-    let restarted = App::start(world.ground.ports(), Settings::default(), true).await.unwrap();
+    let restarted = App::start(world.ground.ports(), Settings::default(), None).await.unwrap();
     for from in 0..=heard.len() as u32 {
         let parts = again(&restarted, &alice, id, from).await;
         let rest = heard.get(from as usize..).unwrap_or_default();
@@ -121,7 +121,7 @@ async fn a_replayable_turn_that_a_crash_cut_short_keeps_what_was_stored() {
     })
     .await;
     // It takes the other for dead.
-    let restarted = App::start(world.ground.ports(), Settings::default(), true).await.unwrap();
+    let restarted = App::start(world.ground.ports(), Settings::default(), None).await.unwrap();
     let parts = again(&restarted, &alice, id, 0).await;
     assert_eq!(end_of(&parts), &Ending::Crashed);
     assert_eq!(text(parts.iter().map(|part| &part.body)), "half");

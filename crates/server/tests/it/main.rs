@@ -36,6 +36,7 @@ mod engine_sessions;
 mod engine_tools;
 mod harness;
 mod malformed;
+mod nodes_wires;
 mod palantir;
 mod process;
 mod safety;

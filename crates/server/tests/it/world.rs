@@ -33,6 +33,8 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use crate::nodes_wires::Wires;
+
 /// How long a test waits for what must happen before it fails.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -126,7 +128,17 @@ impl World {
     }
 
     pub async fn on(ground: Arc<Ground>, settings: Settings, definition: Definition) -> Self {
-        let app = App::start(ground.ports(), settings, true).await.unwrap();
+        let app = App::start(ground.ports(), settings, None).await.unwrap();
+        Self::of(ground, app).await
+    }
+
+    /// The same as a node beside others.
+    pub async fn among(ground: Arc<Ground>, wires: &Arc<Wires>, settings: Settings) -> Self {
+        let app = wires.node(ground.ports(), settings).await;
+        Self::of(ground, app).await
+    }
+
+    async fn of(ground: Arc<Ground>, app: App) -> Self {
         let new = NewAgent {
             key: "clerk".parse().unwrap(),
             id: None,
@@ -138,11 +150,6 @@ impl World {
         let (agent, _) = app.agents().create(&user("admin"), new, None).await.unwrap();
         let calls = ground.calls.lock().unwrap().take().unwrap();
         Self { ground, app, agent: agent.id, calls: tokio::sync::Mutex::new(calls) }
-    }
-
-    /// Another node on the same ground, which cannot know that the others are dead.
-    pub async fn another_node(ground: &Ground) -> App {
-        App::start(ground.ports(), Settings::default(), false).await.unwrap()
     }
 
     /// Alice in a new session.

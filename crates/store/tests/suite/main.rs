@@ -11,6 +11,7 @@ mod identity;
 mod instructions;
 mod items;
 mod listing;
+mod nodes;
 mod open;
 mod queues;
 mod records;
