@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 mod accept;
 mod agents;
+mod archive;
 mod artifacts;
+mod blob_rows;
 mod blobs;
 mod conversation_items;
 mod conversations;
@@ -26,6 +28,7 @@ mod plans;
 mod postgres;
 mod reaping;
 mod records;
+mod refusals;
 mod requests;
 mod rows;
 mod session_conditions;
@@ -44,8 +47,10 @@ mod versions;
 mod walk;
 mod walk_runs;
 
+pub use archive::{ArchiveError, Progress, Told, verify};
+pub use blob_rows::BlobRows;
 pub use blobs::Folder;
-pub use driver::{Driver, Guard, Outcome, Params, Reach, Read, Row, Step, Value};
+pub use driver::{Bulk, Driver, Guard, Outcome, Params, Reach, Read, Row, Snapshot, Step, Value};
 pub use postgres::{DatabaseError, Examined, Postgres, PostgresOptions, Standby};
 pub use sqlite::{Durability, Inspected, Observer, OpenError, Options, Sqlite};
 

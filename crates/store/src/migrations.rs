@@ -14,6 +14,8 @@ pub(crate) const ALL: &[Migration] = &[
     Migration { number: 3, name: "records", sql: include_str!("../migrations/0003_records.sql") },
     Migration { number: 4, name: "shards", sql: include_str!("../migrations/0004_shards.sql") },
     Migration { number: 5, name: "nodes", sql: include_str!("../migrations/0005_nodes.sql") },
+    Migration { number: 6, name: "files", sql: include_str!("../migrations/0006_files.sql") },
+    Migration { number: 7, name: "restores", sql: include_str!("../migrations/0007_restores.sql") },
 ];
 
 /// The oldest schema whose binaries run on the newest one as well: the newest only adds to it what has a default.
