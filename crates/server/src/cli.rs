@@ -124,7 +124,7 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<(), Fault> {
     match cli.command {
         Command::Config(args) => config::run(&args, &cli.settings, cli.json),
-        Command::Check => check::run(&cli.settings, cli.json),
+        Command::Check => on_runtime(check::run(cli.settings, cli.json)),
         Command::Dev(args) => on_runtime(dev::run(args, cli.settings, cli.json)),
         Command::Serve(args) => on_runtime(serve::run(args, cli.settings, cli.json)),
         Command::Agent(args) => on_runtime(agent::run(args, cli.json)),

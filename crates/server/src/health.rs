@@ -1,6 +1,8 @@
 //! What watches over the process: /healthz (it runs), /readyz (it can serve), /metrics; and the answer on paths that no
 //! API serves.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -38,16 +40,32 @@ pub async fn no_such_path() -> Response {
     response
 }
 
+/// How long the store may take to answer: who asks again every few seconds must be told in between.
+const PROMPT: Duration = Duration::from_secs(2);
+
+/// Whether the store answers, and soon. Logged if not.
+pub async fn store_answers(app: &App) -> bool {
+    match tokio::time::timeout(PROMPT, app.ports().store.ping()).await {
+        Ok(Ok(())) => true,
+        Ok(Err(error)) => {
+            tracing::error!(%error, "the store does not answer");
+            false
+        }
+        Err(_) => {
+            tracing::error!("the store does not answer in time");
+            false
+        }
+    }
+}
+
 async fn ready(State(watched): State<Watched>) -> Response {
     if watched.shutdown.soft.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response();
     }
-    match watched.app.ports().store.ping().await {
-        Ok(()) => "ready\n".into_response(),
-        Err(error) => {
-            tracing::error!(%error, "the store does not answer");
-            (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n").into_response()
-        }
+    if store_answers(&watched.app).await {
+        "ready\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n").into_response()
     }
 }
 

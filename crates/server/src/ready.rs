@@ -28,6 +28,9 @@ pub struct Ready {
     pub agents: Vec<Agent>,
     /// The development application.
     pub oauth: Option<OAuth>,
+    /// Base URL where other nodes are answered, and /metrics, if that is apart from the APIs.
+    #[serde(default)]
+    pub internal: Option<String>,
 }
 
 /// A development user.

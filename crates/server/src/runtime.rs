@@ -21,8 +21,11 @@ use crate::config::Config;
 use crate::control::{Tail, Tapped};
 use crate::fault::Fault;
 use crate::health::{self, Watched};
+use crate::membership;
+use crate::opening::Place;
+use crate::peers;
 use crate::root::{self, Root};
-use crate::wiring::{self, Ground};
+use crate::wiring::{self, Built, Ground};
 
 /// Where a server listens.
 #[derive(Clone, Debug, Default)]
@@ -31,7 +34,7 @@ pub struct Listen {
     pub http: Option<SocketAddr>,
     /// The APIs over TLS.
     pub https: Option<(SocketAddr, Under)>,
-    /// /metrics apart from the APIs.
+    /// Other nodes, and /metrics apart from the APIs.
     pub internal: Option<SocketAddr>,
 }
 
@@ -55,10 +58,14 @@ pub struct Server {
     pub https: Option<SocketAddr>,
     /// The PEM file of the root that TLS is served under, if it is ours.
     pub ca: Option<PathBuf>,
-    /// Where /metrics is served apart from the APIs.
+    /// Where other nodes are answered, and /metrics apart from the APIs.
     pub internal: Option<SocketAddr>,
     shutdown: Shutdown,
     listeners: Vec<JoinHandle<Drained>>,
+    /// Ends what is served at `internal`: later than the rest, since other nodes ask for what runs here to its end.
+    inner_shutdown: Shutdown,
+    inner_scheme: &'static str,
+    inner_listener: Option<JoinHandle<Drained>>,
     tasks: TaskTracker,
     drain: Duration,
     open: Open,
@@ -100,8 +107,13 @@ impl Server {
         let https = listen.https.map(|(at, under)| Ok((listener(at)?, under))).transpose()?;
         let internal = listen.internal.map(listener).transpose()?;
 
+        let at = internal.as_ref().map(local_address).transpose()?;
+        let joining = match Place::of(&config.store)? {
+            Place::Sqlite(_) => None,
+            Place::Postgres => Some(membership::joining(&config.node, at)?),
+        };
         let metrics = Metrics::default();
-        let app = wiring::app(config, ground, &metrics).await?;
+        let Built { app, neighbours } = wiring::app(config, ground, &metrics, joining.as_ref()).await?;
         let shutdown = Shutdown::default();
         let tail = Tail::default();
         let open = Open::of(config.http.connections.get() as usize);
@@ -109,7 +121,7 @@ impl Server {
         let counted = health::metrics_routes(watched.clone());
         let watching = health::routes(watched);
         let mut apis = wiring::dialects(&app, config, &metrics, ground.development)?
-            .merge(wiring::control(&app, config, &metrics, &shutdown, &tail, &open)?)
+            .merge(wiring::control(&app, config, &metrics, &shutdown, &tail, &open, neighbours.as_ref())?)
             .merge(watching.clone());
         let mut server = Self {
             app,
@@ -119,6 +131,9 @@ impl Server {
             internal: None,
             shutdown,
             listeners: Vec::new(),
+            inner_shutdown: Shutdown::default(),
+            inner_scheme: "http",
+            inner_listener: None,
             tasks: TaskTracker::new(),
             drain: config.http.drain,
             open: open.clone(),
@@ -129,13 +144,19 @@ impl Server {
             head_bytes: config.http.head_size,
             drain: config.http.drain,
         };
-        match internal {
-            // A tail of its own, which nobody watches: the tail shows what clients ask, not what looks after the server.
-            Some(at) => {
-                let routes = Tail::default().around(watching.merge(counted));
-                server.internal = Some(server.listen(at, None, routes, limits.clone())?);
+        if internal.is_none() || ground.development {
+            apis = apis.merge(counted.clone());
+        }
+        if let Some(at) = internal {
+            let mut inner = watching.merge(counted);
+            if let Some(neighbours) = neighbours {
+                inner = inner.merge(peers::routes(server.app.clone(), neighbours.secret));
             }
-            None => apis = apis.merge(counted),
+            let tls = membership::tls(&config.node)?.map(|tls| tls.server);
+            // Room of its own: clients that take all there is must not cut the nodes off from one another.
+            let connections = Open::of(config.http.connections.get() as usize).permits;
+            let limits = Limits { connections, drain: Duration::from_secs(1), ..limits.clone() };
+            server.listen_within(at, tls, inner.fallback(health::no_such_path), limits)?;
         }
         let apis = tail.around(apis.fallback(health::no_such_path));
         if let Some(at) = http {
@@ -158,6 +179,11 @@ impl Server {
     /// The application.
     pub fn app(&self) -> &App {
         &self.app
+    }
+
+    /// The base URL of what is served at `internal`.
+    pub fn internal_url(&self) -> Option<String> {
+        self.internal.map(|at| format!("{}://{at}", self.inner_scheme))
     }
 
     /// The tokens by which it is told to end.
@@ -191,6 +217,11 @@ impl Server {
             turns = self.app.stop(patience) => turns,
         };
         self.shutdown.hard.cancel();
+        self.inner_shutdown.soft.cancel();
+        if let Some(listener) = self.inner_listener.take() {
+            // It ends by itself within its drain time.
+            _ = listener.await;
+        }
         self.tasks.close();
         self.tasks.wait().await;
         left
@@ -209,16 +240,34 @@ impl Server {
         routes: Tapped<Router>,
         limits: Limits,
     ) -> Result<SocketAddr, Fault> {
-        let address = at.local_addr().map_err(|e| Fault::unreachable("no address to listen on", e, "try again"))?;
+        let address = local_address(&at)?;
         self.listeners.push(self.tasks.spawn(serve::serve(at, tls, routes, limits, self.shutdown.clone())));
         Ok(address)
+    }
+
+    /// Serves other nodes and who watches over this one. The tail does not show it: that tells what clients ask.
+    fn listen_within(
+        &mut self,
+        at: TcpListener,
+        tls: Option<Tls>,
+        routes: Router,
+        limits: Limits,
+    ) -> Result<(), Fault> {
+        self.internal = Some(local_address(&at)?);
+        self.inner_scheme = if tls.is_some() { "https" } else { "http" };
+        let routes = Tail::default().around(routes);
+        let serving = serve::serve(at, tls, routes, limits, self.inner_shutdown.clone());
+        self.inner_listener = Some(self.tasks.spawn(serving));
+        Ok(())
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.shutdown.soft.cancel();
-        self.shutdown.hard.cancel();
+        for shutdown in [&self.shutdown, &self.inner_shutdown] {
+            shutdown.soft.cancel();
+            shutdown.hard.cancel();
+        }
     }
 }
 
@@ -234,6 +283,10 @@ async fn tell(app: App, open: Open) -> Infallible {
 fn root(folder: &Path, ground: &Ground) -> Result<Root, Fault> {
     root::load_or_make(folder, ground.timer.wall())
         .map_err(|e| Fault::failed("no TLS root can be made", format!("{e:#}"), "use --https off, or --data DIR"))
+}
+
+fn local_address(listener: &TcpListener) -> Result<SocketAddr, Fault> {
+    listener.local_addr().map_err(|e| Fault::unreachable("no address to listen on", e, "try again"))
 }
 
 fn listener(address: SocketAddr) -> Result<TcpListener, Fault> {

@@ -1,8 +1,8 @@
-//! The vault's key: from the environment or a file; in a development server, one of its own in the data directory.
+//! The vault's key: from the environment or a file; in a development server, one of its own beside the data.
 
 use std::fs;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sederunt_core::id::Ids;
 use sederunt_core::vault::Vault;
@@ -13,8 +13,29 @@ use crate::fault::Fault;
 /// Where a development server keeps its own key, in the data directory.
 const OWN: &str = "secrets.key";
 
-/// The vault that `[secrets]` describes. Without a key there, `own` is a data directory that gets one.
-pub fn vault(config: &config::Secrets, own: Option<&Path>, ids: &Ids) -> Result<Vault, Fault> {
+/// What a server does that was given no key.
+#[derive(Clone)]
+pub enum OwnKey {
+    /// Without one.
+    None,
+    /// With one of its own in this data directory, made if it is not there.
+    In(PathBuf),
+    /// With one that the nodes of its database share.
+    Shared([u8; 32]),
+}
+
+impl std::fmt::Debug for OwnKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::In(_) => "In(..)",
+            Self::Shared(_) => "Shared(..)",
+        })
+    }
+}
+
+/// The vault that `[secrets]` describes; without a key there, that of `own`.
+pub fn vault(config: &config::Secrets, own: OwnKey, ids: &Ids) -> Result<Vault, Fault> {
     let text = match (&config.key_env, &config.key_file) {
         (Some(_), Some(_)) => {
             return Err(Fault::config(
@@ -28,8 +49,9 @@ pub fn vault(config: &config::Secrets, own: Option<&Path>, ids: &Ids) -> Result<
         })?,
         (None, Some(file)) => read(file)?,
         (None, None) => match own {
-            Some(directory) => own_key(&directory.join(OWN), ids)?,
-            None => return Ok(Vault::without_key()),
+            OwnKey::In(directory) => own_key(&directory.join(OWN), ids)?,
+            OwnKey::Shared(bytes) => hex(&bytes),
+            OwnKey::None => return Ok(Vault::without_key()),
         },
     };
     Vault::new(text.trim_end()).ok_or_else(|| {
@@ -50,7 +72,7 @@ fn own_key(file: &Path, ids: &Ids) -> Result<String, Fault> {
     if file.exists() {
         return read(file);
     }
-    let text: String = ids.secret().iter().map(|byte| format!("{byte:02x}")).collect();
+    let text = hex(&ids.secret());
     let write = || {
         let mut options = fs::OpenOptions::new();
         options.write(true).create_new(true);
@@ -69,6 +91,10 @@ fn own_key(file: &Path, ids: &Ids) -> Result<String, Fault> {
     }
 }
 
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -82,14 +108,15 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let ids = Ids::new(Arc::new(SystemChance));
         let none = config::Secrets { key_env: None, key_file: None };
-        let sealed = vault(&none, Some(directory.path()), &ids).unwrap().seal(&ids, "a", "b").unwrap();
-        assert_eq!(vault(&none, Some(directory.path()), &ids).unwrap().open("a", &sealed).unwrap(), "b");
+        let own = || OwnKey::In(directory.path().to_owned());
+        let sealed = vault(&none, own(), &ids).unwrap().seal(&ids, "a", "b").unwrap();
+        assert_eq!(vault(&none, own(), &ids).unwrap().open("a", &sealed).unwrap(), "b");
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
             let mode = fs::metadata(directory.path().join(OWN)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
         }
-        assert!(vault(&none, None, &ids).unwrap().seal(&ids, "a", "b").is_err());
+        assert!(vault(&none, OwnKey::None, &ids).unwrap().seal(&ids, "a", "b").is_err());
     }
 }

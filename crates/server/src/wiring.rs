@@ -1,30 +1,35 @@
 //! Builds the application and its routes from the configuration, in one place.
 
 use std::convert::Infallible;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use sederunt_core::agent::WhenBusy;
 use sederunt_core::app::{App, Ports, Settings};
-use sederunt_core::clock::{Clock, Timer};
+use sederunt_core::clock::{Agreement, Clock, Timer};
+use sederunt_core::error::Error;
 use sederunt_core::id::{Chance, Ids};
 use sederunt_core::keyring::Keyring;
+use sederunt_core::node::Membership;
+use sederunt_core::store::{IdentityStore as _, Store};
 use sederunt_core::tool::NoTools;
-use sederunt_store::{Durability, Folder, Inspected, Observer, OpenError, Options, SqlStore, Sqlite};
+use sederunt_store::Durability;
 use sederunt_web::cors::Cors;
 use sederunt_web::limit::Rates;
 use sederunt_web::serve::Shutdown;
 use sederunt_web::{Edge, Metrics, RequestIds};
 
-use crate::config::{self, Config, UnknownFields};
-use crate::control::{self, Control, Tail};
+use crate::config::{self, Config, UnknownFields, masked};
+use crate::control::{self, Control, Tail, Told};
 use crate::demo;
 use crate::fault::Fault;
+use crate::membership::Joining;
 use crate::models;
+use crate::opening::{self, Opened, Place};
+use crate::peers::{HttpPeers, Secret};
 use crate::runtime::Open;
-use crate::vault;
+use crate::vault::{self, OwnKey};
 
 /// What the application stands on beside the configuration: what a test holds still.
 #[derive(Clone, Debug)]
@@ -41,21 +46,69 @@ pub struct Ground {
     pub development: bool,
 }
 
-/// The application over its store and models. What a process that died left behind is recovered first.
-pub async fn app(config: &Config, ground: &Ground, metrics: &Metrics) -> Result<App, Fault> {
+/// The application, and what it takes to speak with the other nodes of its cluster.
+#[derive(Debug)]
+pub struct Built {
+    /// The application.
+    pub app: App,
+    /// None where one process has the store to itself.
+    pub neighbours: Option<Neighbours>,
+}
+
+/// What it takes to speak with other nodes.
+#[derive(Clone, Debug)]
+pub struct Neighbours {
+    /// Asks them.
+    pub peers: HttpPeers,
+    /// What they share.
+    pub secret: Secret,
+}
+
+/// The application over its store and models. What a process that died left behind is recovered first. Where other processes
+/// share the store, it joins them as `joining` says.
+pub async fn app(
+    config: &Config,
+    ground: &Ground,
+    metrics: &Metrics,
+    joining: Option<&Joining>,
+) -> Result<Built, Fault> {
     let models = models::registry(&config.models, &config.model_rules, &ground.chance)?;
-    let store: Arc<SqlStore> = Arc::new(store(&config.store, ground, Some(metrics))?);
     let ids = Ids::new(ground.chance.clone());
-    let own_key = if ground.development { Some(data_directory(&config.store.url)?) } else { None };
+    let Opened { store, files } = opening::open(&config.store, ground, &ids, Some(metrics)).await?;
+    let unable = |e: Error| Fault::unreachable("the application cannot start", chain(&e), "see the log");
+    let neighbours = match joining {
+        None => None,
+        Some(joining) => Some(neighbours(joining, &*store, ground, &ids).await.map_err(unable)?),
+    };
+    let (clock, timer, membership) = match (joining, &neighbours) {
+        (Some(joining), Some(neighbours)) => {
+            let agreement = Agreement::new(ground.timer.clone());
+            let membership = Membership {
+                address: joining.address.clone(),
+                release: env!("CARGO_PKG_VERSION").into(),
+                peers: Arc::new(neighbours.peers.clone()),
+                agreement: agreement.clone(),
+            };
+            (agreement.clock(ground.clock.clone()), agreement.timer(), Some(membership))
+        }
+        _ => (ground.clock.clone(), ground.timer.clone(), None),
+    };
+    let own_key = match (ground.development, Place::of(&config.store)?) {
+        (false, _) => OwnKey::None,
+        (true, Place::Sqlite(directory)) => OwnKey::In(directory),
+        (true, Place::Postgres) => {
+            OwnKey::Shared(store.shared_secret("development secrets", ids.secret()).await.map_err(unable)?)
+        }
+    };
     let ports = Ports {
-        identity: Arc::new(Keyring::new(store.clone(), ground.timer.clone(), ground.development)),
+        identity: Arc::new(Keyring::new(store.clone(), timer.clone(), ground.development)),
         store,
-        blobs: Arc::new(files(&config.store, ground)?),
+        blobs: files,
         models,
         tools: Arc::new(NoTools),
-        clock: ground.clock.clone(),
-        timer: ground.timer.clone(),
-        vault: vault::vault(&config.secrets, own_key.as_deref(), &ids)?,
+        clock,
+        timer,
+        vault: vault::vault(&config.secrets, own_key, &ids)?,
         ids,
         observer: Arc::new(metrics.clone()),
     };
@@ -70,13 +123,14 @@ pub async fn app(config: &Config, ground: &Ground, metrics: &Metrics) -> Result<
         walk_window: limits.walk_window,
         session_files: limits.session_files,
         session_files_size: limits.session_files_size as u64,
+        beat: config.node.beat,
+        dead_after: config.node.dead_after,
     };
-    // The lock on the data directory proves that no other process serves from it.
     let started = tokio::select! {
-        started = App::start(ports, settings, None) => started,
+        started = App::start(ports, settings, membership) => started,
         never = tell_of_recovery() => match never {},
     };
-    started.map_err(|e| Fault::unreachable("the application cannot start", chain(&e), "see the log"))
+    Ok(Built { app: started.map_err(unable)?, neighbours })
 }
 
 /// Says once a second that a start takes its time, for as long as it is polled.
@@ -87,61 +141,19 @@ async fn tell_of_recovery() -> Infallible {
     }
 }
 
-/// The data directory that a store's URL names.
-pub fn data_directory(url: &str) -> Result<PathBuf, Fault> {
-    match url.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest)) {
-        Some(path) if !path.is_empty() => Ok(PathBuf::from(path)),
-        _ => Err(Fault::config(
-            format!("store.url cannot be \"{url}\""),
-            "this release keeps its data in SQLite only",
-            "write store.url = \"sqlite:PATH\", where PATH is a directory",
-        )),
-    }
-}
-
-/// Opens the store.
-pub fn store(config: &config::Store, ground: &Ground, metrics: Option<&Metrics>) -> Result<SqlStore, Fault> {
-    let path = data_directory(&config.url)?;
-    let observer = metrics.cloned().map(|metrics| Observer::new(move |n, took| metrics.committed(n, took)));
-    let options = Options { durability: ground.durability, observer, ..Options::default() };
-    let setting = if ground.development { "--data" } else { "store.url" };
-    Sqlite::open(&path, options).map_err(|error| not_opened(&path, &error, setting))
-}
-
-/// Opens the folder of sessions' files, in the data directory that the store holds.
-fn files(config: &config::Store, ground: &Ground) -> Result<Folder, Fault> {
-    let path = data_directory(&config.url)?;
-    let durable = ground.durability == Durability::Full;
-    Folder::open(&path, durable).map_err(|error| {
-        let what = format!("the folder of files in {} cannot be opened", path.display());
-        Fault::unreachable(what, chain(&error), "give this user the right to write there")
-    })
-}
-
-/// Looks into the store without changing anything.
-pub fn inspect(config: &config::Store) -> Result<Inspected, Fault> {
-    let path = data_directory(&config.url)?;
-    Sqlite::inspect(&path).map_err(|error| not_opened(&path, &error, "store.url"))
-}
-
-/// Tells of a data directory that was not opened. `setting` names another one.
-fn not_opened(path: &Path, error: &OpenError, setting: &str) -> Fault {
-    let what = format!("the data directory {} cannot be opened", path.display());
-    Fault::unreachable(what, chain(error), how_to_open(error, setting))
-}
-
-fn how_to_open(error: &OpenError, setting: &str) -> String {
-    let first = match error {
-        OpenError::MissingParent { .. } => "make the directory above it",
-        OpenError::Locked { .. } => "stop the other process",
-        OpenError::ReadOnly { .. } => "give this user the right to write there",
-        OpenError::Newer { .. } => "use the newer binary, or restore a backup that is older",
-        OpenError::Foreign { .. } => return format!("name another directory with {setting}"),
-        OpenError::Damaged { .. } => "restore a backup",
-        OpenError::Full { .. } => "free some space",
-        OpenError::Io { .. } | OpenError::Database { .. } => "see whether the disk is well",
+/// What this process needs to speak with the others. A secret that nobody chose is kept in the store, for all of them.
+async fn neighbours(
+    joining: &Joining,
+    store: &dyn Store,
+    ground: &Ground,
+    ids: &Ids,
+) -> sederunt_core::Result<Neighbours> {
+    let secret = match &joining.secret {
+        Some(secret) => secret.clone(),
+        None => Secret::from(store.shared_secret("requests between nodes", ids.secret()).await?),
     };
-    format!("{first}, or name another directory with {setting}")
+    let peers = HttpPeers::new(secret.clone(), joining.tls.as_ref(), ground.timer.clone())?;
+    Ok(Neighbours { peers, secret })
 }
 
 /// The dialects' routes, each in its edge.
@@ -225,6 +237,7 @@ pub fn control(
     shutdown: &Shutdown,
     tail: &Tail,
     open: &Open,
+    neighbours: Option<&Neighbours>,
 ) -> Result<Router, Fault> {
     let http = &config.http;
     let limits = control::Limits { body_size: http.body_size, body_time: http.body_time };
@@ -236,7 +249,8 @@ pub fn control(
         cors: cors(config)?,
         request_ids: RequestIds::new(&app.ports().ids),
     };
-    let control = Control::new(app.clone(), shutdown.clone(), limits, tail.clone(), open.clone(), &config.store.url);
+    let told = Told { store: masked(&config.store.url), peers: neighbours.map(|all| all.peers.clone()) };
+    let control = Control::new(app.clone(), shutdown.clone(), limits, tail.clone(), open.clone(), told);
     Ok(control::router(control).layer(edge.layer()))
 }
 

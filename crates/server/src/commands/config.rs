@@ -4,7 +4,7 @@ use clap::Subcommand;
 use serde_json::{Map, json};
 
 use crate::cli::{Settings, say};
-use crate::config::{Config, variable};
+use crate::config::{Config, shown, variable};
 use crate::fault::Fault;
 
 #[derive(Debug, clap::Args)]
@@ -30,7 +30,7 @@ pub fn run(args: &Args, settings: &Settings, json: bool) -> Result<(), Fault> {
     Config::read(&layers)?;
     if json {
         let entry = |(key, setting): (&String, &crate::config::Setting)| {
-            let mut entry = json!({"value": setting.value});
+            let mut entry = json!({"value": shown(key, &setting.value)});
             if origin {
                 entry["origin"] = json!(setting.origin.to_string());
                 entry["variable"] = json!(variable(key));
@@ -42,11 +42,12 @@ pub fn run(args: &Args, settings: &Settings, json: bool) -> Result<(), Fault> {
     }
     let width = layers.settings().keys().map(String::len).max().unwrap_or(0);
     for (key, setting) in layers.settings() {
+        let value = shown(key, &setting.value);
         if origin {
-            let value = setting.value.to_string();
+            let value = value.to_string();
             say(format_args!("{key:width$} = {value:30} # {}, {}", setting.origin, variable(key)));
         } else {
-            say(format_args!("{key:width$} = {}", setting.value));
+            say(format_args!("{key:width$} = {value}"));
         }
     }
     Ok(())

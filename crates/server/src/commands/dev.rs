@@ -10,10 +10,11 @@ use sederunt_core::id::{Chance, SeededChance, SystemChance};
 use sederunt_store::Durability;
 
 use crate::cli::{Settings, say};
-use crate::commands::{log, signals};
-use crate::config::Config;
+use crate::commands::{log, serve, signals};
+use crate::config::{Config, Origin};
 use crate::demo;
 use crate::fault::Fault;
+use crate::opening::Place;
 use crate::ready::Ready;
 use crate::root;
 use crate::runtime::{Listen, Server, Under};
@@ -27,7 +28,7 @@ pub struct Args {
     /// Where to serve TLS, or "off"
     #[arg(long, default_value = "127.0.0.1:7443", value_name = "ADDR|off", value_parser = address_or_off)]
     https: Address,
-    /// Keep everything here; without it nothing outlasts the process
+    /// Keep everything here; without it, or a database (--set store.url=postgres://…), nothing outlasts the process
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Answer from this script
@@ -64,6 +65,9 @@ pub async fn run(args: Args, settings: Settings, json: bool) -> Result<(), Fault
         tracing::warn!(%at, "whoever reaches this address can do everything: the development tokens are no secret");
     }
     let mut listen = Listen { http: Some(args.http), ..Listen::default() };
+    if Place::of(&config.store)? == Place::Postgres {
+        listen.internal = serve::internal(&config.node)?;
+    }
     if let Address(Some(at)) = args.https {
         listen.https = Some((at, Under::Root(args.data.clone().unwrap_or_else(root::state_directory))));
     }
@@ -88,14 +92,31 @@ pub async fn run(args: Args, settings: Settings, json: bool) -> Result<(), Fault
     signals::serve_until_stopped(server, signals).await
 }
 
-/// The configuration: the settings, with what the flags say over them.
+/// The configuration: the settings, with what the flags say over them. A database is taken from the command line alone:
+/// everybody knows the tokens that are good here, so that what is configured for `serve` is never meant.
 fn config(args: &Args, settings: &Settings, scratch: &std::path::Path) -> Result<Config, Fault> {
     let mut layers = settings.layers()?;
-    let data = match &args.data {
-        Some(data) => data.clone(),
-        None => scratch.join("data"),
-    };
-    layers.flag("store.url", &format!("sqlite:{}", data.display()), "--data")?;
+    let said = layers.settings().get("store.url").filter(|url| matches!(url.origin, Origin::Flag(_)));
+    let database = said.is_some_and(|url| url.value.as_str().is_some_and(|url| !url.starts_with("sqlite:")));
+    match &args.data {
+        Some(_) if database => {
+            return Err(Fault::config(
+                "dev cannot keep everything in two places",
+                "--data names a directory, and --set store.url a database",
+                "leave one of them out",
+            ));
+        }
+        None if database => {
+            // Several on one machine each find a port of their own.
+            if layers.settings().get("node.internal").is_some_and(|setting| setting.origin == Origin::Default) {
+                layers.flag("node.internal", "127.0.0.1:0", "dev")?;
+            }
+        }
+        data => {
+            let data = data.clone().unwrap_or_else(|| scratch.join("data"));
+            layers.flag("store.url", &format!("sqlite:{}", data.display()), "--data")?;
+        }
+    }
     if let Some(script) = &args.script {
         layers.flag("models.default.provider", "script", "--script")?;
         layers.flag("models.default.file", &script.display().to_string(), "--script")?;
@@ -118,6 +139,7 @@ pub async fn ready(server: &Server) -> Result<Ready, Fault> {
         users: demo.users,
         agents: demo.agents,
         oauth: Some(demo.oauth),
+        internal: server.internal_url(),
     })
 }
 

@@ -19,7 +19,7 @@ use crate::config::unit;
 use crate::control::view::KeyView;
 use crate::demo::TENANT;
 use crate::fault::Fault;
-use crate::wiring::{self, chain};
+use crate::wiring::{self, Built, chain};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -141,7 +141,7 @@ async fn offline(
         .transpose()
         .map_err(|why| Fault::config(what, why, "write --expires such as 30d"))?;
     let config = settings.config()?;
-    let app = wiring::app(&config, &serve::ground(), &sederunt_web::Metrics::default()).await?;
+    let Built { app, .. } = wiring::app(&config, &serve::ground(), &sederunt_web::Metrics::default(), None).await?;
     let tenant = TenantId::from(connection.tenant.as_deref().unwrap_or(TENANT));
     let actions: Vec<_> = grants.iter().map(|granted| granted.action).collect();
     let user = UserId::from(create.user.as_str());

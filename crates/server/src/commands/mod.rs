@@ -12,6 +12,7 @@ pub mod connection;
 pub mod dev;
 pub mod env;
 pub mod events;
+pub mod findings;
 pub mod grant;
 pub mod key;
 pub mod log;

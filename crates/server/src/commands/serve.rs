@@ -1,5 +1,6 @@
 //! `sederunt serve`: the server for everybody's use. Refuses what would be unsafe.
 
+use std::net::{AddrParseError, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,9 +11,11 @@ use sederunt_web::tls;
 
 use crate::cli::Settings;
 use crate::commands::{log, signals};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::demo::{self, TENANT};
 use crate::fault::Fault;
+use crate::membership;
+use crate::opening::Place;
 use crate::ready::Ready;
 use crate::runtime::{Listen, Server, Under};
 use crate::wiring::Ground;
@@ -45,12 +48,11 @@ pub async fn run(args: Args, settings: Settings, _json: bool) -> Result<(), Faul
 /// Where to listen, unless that would show credentials and conversations to the network.
 pub fn listen(config: &Config) -> Result<Listen, Fault> {
     let http = &config.http;
-    let internal = match &config.node.internal {
-        None => None,
-        Some(text) => Some(text.parse().map_err(|e| {
-            Fault::config(format!("node.internal cannot be \"{text}\""), e, "write an address and a port, or \"\"")
-        })?),
-    };
+    let internal = internal(&config.node)?;
+    match Place::of(&config.store)? {
+        Place::Sqlite(_) => _ = membership::tls(&config.node)?,
+        Place::Postgres => _ = membership::joining(&config.node, internal)?,
+    }
     match (&http.tls.cert, &http.tls.key) {
         (Some(cert), Some(key)) => {
             let tls = tls::from_files(cert, key)
@@ -71,6 +73,15 @@ pub fn listen(config: &Config) -> Result<Listen, Fault> {
             "set both or neither",
         )),
     }
+}
+
+/// Where other nodes are answered, and /metrics.
+pub fn internal(node: &config::Node) -> Result<Option<SocketAddr>, Fault> {
+    let Some(text) = &node.internal else { return Ok(None) };
+    let unfit = |e: AddrParseError| {
+        Fault::config(format!("node.internal cannot be \"{text}\""), e, "write an address and a port, or \"\"")
+    };
+    text.parse().map(Some).map_err(unfit)
 }
 
 /// What `serve` stands on.
@@ -121,5 +132,6 @@ fn ready(server: &Server) -> Ready {
         users: Vec::new(),
         agents: Vec::new(),
         oauth: None,
+        internal: server.internal_url(),
     }
 }

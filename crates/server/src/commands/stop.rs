@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::commands::connection::Connection;
 use crate::commands::events::Events;
-use crate::commands::table::{Column, fields, print};
+use crate::commands::table::{Column, fields, print, table};
 use crate::fault::Fault;
 
 const STATUS: [Column; 9] = [
@@ -20,6 +20,16 @@ const STATUS: [Column; 9] = [
     ("tenant", "/caller/tenant"),
     ("user", "/caller/user"),
     ("stopping", "/stopping"),
+];
+
+const NODES: [Column; 7] = [
+    ("NODE", "/id"),
+    ("ADDRESS", "/address"),
+    ("RELEASE", "/release"),
+    ("SILENT FOR", "/silent"),
+    ("ANSWERS", "/answers"),
+    ("TURNS", "/running_turns"),
+    ("STOPPING", "/stopping"),
 ];
 
 #[derive(Debug, clap::Args)]
@@ -46,9 +56,28 @@ pub async fn stop(args: Args, json: bool) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Asks the server how it is.
+/// Asks the server how it is, and which others share its store.
 pub async fn status(args: Args, json: bool) -> Result<(), Fault> {
-    let status = args.connection.client()?.get("the server cannot be asked", &["status"], &[]).await?;
-    print(json, &status, || fields(&STATUS, &status));
+    let client = args.connection.client()?;
+    let what = "the server cannot be asked";
+    let mut status = client.get(what, &["status"], &[]).await?;
+    let nodes = client.get(what, &["nodes"], &[]).await?["nodes"].take();
+    let shown = match &nodes {
+        Value::Array(nodes) if nodes.iter().any(|node| !node["address"].is_null()) => {
+            format!("\n\n{}", table(&NODES, &nodes.iter().map(row).collect::<Vec<_>>()))
+        }
+        _ => String::new(),
+    };
+    let told = format!("{}{shown}", fields(&STATUS, &status));
+    status["nodes"] = nodes;
+    print(json, &status, || told);
     Ok(())
+}
+
+/// A node as a row, its silence in seconds.
+fn row(node: &Value) -> Value {
+    let silent = node["silent_ms"].as_u64().map(|silent| format!("{}.{} s", silent / 1_000, silent % 1_000 / 100));
+    let mut row = node.clone();
+    row["silent"] = json!(silent);
+    row
 }

@@ -9,6 +9,7 @@ mod error;
 mod extract;
 mod grants;
 mod keys;
+mod nodes;
 mod once;
 mod process;
 mod sessions;
@@ -27,6 +28,7 @@ use sederunt_core::app::App;
 use sederunt_web::Refusals;
 use sederunt_web::serve::Shutdown;
 
+use crate::peers::HttpPeers;
 use crate::runtime::Open;
 
 pub use tail::{Tail, Tapped};
@@ -46,7 +48,7 @@ struct Inner {
     app: App,
     shutdown: Shutdown,
     limits: Limits,
-    store: String,
+    told: Told,
     tail: Tail,
     open: Open,
     started: Duration,
@@ -69,13 +71,20 @@ impl Default for Limits {
     }
 }
 
+/// What people are told of what the server stands on.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// Where data is kept, without what is secret of it.
+    pub store: String,
+    /// How other nodes are asked, where there may be any.
+    pub peers: Option<HttpPeers>,
+}
+
 impl Control {
-    /// Works on `app`, ends the process through `shutdown`, and shows what `tail` tells. `store` is what people are told
-    /// of where data is kept, `open` counts the connections.
-    pub fn new(app: App, shutdown: Shutdown, limits: Limits, tail: Tail, open: Open, store: impl Into<String>) -> Self {
+    /// Works on `app`, ends the process through `shutdown`, and shows what `tail` tells. `open` counts the connections.
+    pub fn new(app: App, shutdown: Shutdown, limits: Limits, tail: Tail, open: Open, told: Told) -> Self {
         let started = app.ports().timer.elapsed();
-        let (store, moving) = (store.into(), Default::default());
-        Self(Arc::new(Inner { app, shutdown, limits, store, tail, open, started, moving }))
+        Self(Arc::new(Inner { app, shutdown, limits, told, tail, open, started, moving: Default::default() }))
     }
 
     fn app(&self) -> &App {
@@ -106,6 +115,7 @@ where
 fn routes() -> Vec<Route> {
     vec![
         route("GET", "/status", process::status),
+        route("GET", "/nodes", nodes::list),
         route("POST", "/stop", process::stop),
         route("GET", "/tail", tail::watch),
         route("GET", "/openapi.json", process::openapi),

@@ -15,6 +15,7 @@ use super::error::Refusal;
 use super::extract::{Admin, Sent};
 use super::stream::{event, events};
 use super::{Control, OPENAPI};
+use crate::health;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Status {
@@ -43,19 +44,13 @@ struct Caller {
 
 pub(super) async fn status(State(control): State<Control>, Admin(caller): Admin) -> Json<Status> {
     let app = control.app();
-    let answers = match app.ports().store.ping().await {
-        Ok(()) => true,
-        Err(error) => {
-            tracing::error!(%error, "the store does not answer");
-            false
-        }
-    };
+    let answers = health::store_answers(app).await;
     Json(Status {
         version: env!("CARGO_PKG_VERSION"),
         node: app.node(),
         uptime: app.ports().timer.elapsed().saturating_sub(control.0.started).as_secs(),
         running_turns: app.running_turns(),
-        store: Store { url: control.0.store.clone(), answers },
+        store: Store { url: control.0.told.store.clone(), answers },
         caller: Caller { tenant: caller.tenant, user: caller.user },
         stopping: control.0.shutdown.soft.is_cancelled(),
     })

@@ -44,6 +44,8 @@ pub struct Plan {
     https: bool,
     development: bool,
     folder: TempDir,
+    /// The database that it keeps its data in, instead of the folder.
+    database: Option<String>,
     clock: Arc<MovableClock>,
     seed: u64,
 }
@@ -58,6 +60,7 @@ impl House {
             https: false,
             development: true,
             folder: tempfile::tempdir().unwrap(),
+            database: None,
             clock: Arc::new(MovableClock::new(Some(Time::parse(START).unwrap()))),
             seed: 1,
         }
@@ -181,7 +184,17 @@ impl Plan {
         self
     }
 
+    /// On this database, as the node of this number: others may be on it too.
+    pub fn on(mut self, url: &str, number: u64) -> Self {
+        self.database = Some(url.to_owned());
+        self.seed = number * 1_000;
+        self
+    }
+
     fn store_url(&self) -> String {
+        if let Some(url) = &self.database {
+            return url.clone();
+        }
         format!("sqlite:{}", self.folder.path().join("data").display())
     }
 
@@ -205,6 +218,7 @@ impl Plan {
     pub async fn start(self) -> House {
         let any = "127.0.0.1:0".parse().unwrap();
         let mut listen = Listen { http: Some(any), ..Listen::default() };
+        listen.internal = self.database.is_some().then_some(any);
         if self.https {
             listen.https = Some((any, Under::Root(self.folder.path().to_owned())));
         }
@@ -236,6 +250,7 @@ async fn in_earnest(server: &Server) -> Ready {
         users: vec![User { name: "alice".into(), token }],
         agents: Vec::new(),
         oauth: None,
+        internal: server.internal_url(),
     }
 }
 

@@ -9,6 +9,8 @@ mod azure_hostile;
 mod azure_logs;
 mod cli;
 mod clock;
+mod cluster;
+mod cluster_settings;
 mod configuration;
 mod control;
 mod control_once;

@@ -1,0 +1,84 @@
+//! What is refused of a node's settings before anything is opened, and what a refusal says.
+
+use std::net::SocketAddr;
+
+use sederunt_server::commands::serve;
+use sederunt_server::config::{Config, Layers};
+use sederunt_server::fault::{Exit, Fault};
+use sederunt_server::opening::{self, Place};
+
+const URL: &str = "postgres://ann:hunter2@db.example/talk";
+
+fn config(settings: &[(&str, &str)]) -> Config {
+    let mut layers = Layers::defaults().unwrap();
+    for (key, value) in [("store.url", URL)].iter().chain(settings) {
+        layers.flag(key, value, "test").unwrap();
+    }
+    Config::read(&layers).unwrap()
+}
+
+/// Why `serve` does not start.
+#[track_caller]
+fn refused(settings: &[(&str, &str)]) -> Fault {
+    let fault = serve::listen(&config(settings)).unwrap_err();
+    assert_eq!(fault.exit, Exit::Config, "{fault}");
+    fault
+}
+
+#[test]
+fn a_node_on_this_machine_alone_needs_no_setting() {
+    serve::listen(&config(&[])).unwrap();
+    serve::listen(&config(&[("node.internal", "[::1]:0")])).unwrap();
+}
+
+#[test]
+fn a_node_that_others_reach_over_a_network_needs_a_secret_or_certificates() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    let secret = ("node.secret_file", file.to_str().unwrap());
+    let fault = refused(&[("node.internal", "10.1.2.3:7180")]);
+    assert!(fault.fix.contains("node.tls.cert") && fault.fix.contains("node.secret_file"), "{fault}");
+    assert!(refused(&[("node.internal", "10.1.2.3:7180"), secret]).what.contains("cannot be read"));
+    std::fs::write(&file, "short").unwrap();
+    assert!(refused(&[("node.internal", "10.1.2.3:7180"), secret]).fix.contains("openssl rand -hex 32"));
+    std::fs::write(&file, "0123456789abcdef0123456789abcdef\n").unwrap();
+    serve::listen(&config(&[("node.internal", "10.1.2.3:7180"), secret])).unwrap();
+    assert!(refused(&[secret, ("node.secret_env", "X")]).what.contains("two secrets"));
+    assert!(refused(&[("node.secret_env", "SEDERUNT_TEST_NO_SUCH_VARIABLE")]).what.contains("node.secret_env"));
+}
+
+#[test]
+fn a_node_that_others_could_not_find_or_would_take_for_dead_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    std::fs::write(&file, "0123456789abcdef0123456789abcdef").unwrap();
+    let everywhere = [("node.internal", "0.0.0.0:7180"), ("node.secret_file", file.to_str().unwrap())];
+    assert!(refused(&everywhere).fix.contains("node.address"));
+    let with = |address| [everywhere[0], everywhere[1], ("node.address", address)];
+    serve::listen(&config(&with("http://10.1.2.3:7180"))).unwrap();
+    for unfit in ["10.1.2.3:7180", "https://10.1.2.3:7180", "http://10.1.2.3:7180/nodes", "http://"] {
+        assert!(refused(&with(unfit)).what.contains("node.address"), "{unfit}");
+    }
+    assert!(refused(&[("node.internal", "")]).why.contains("node.internal"));
+    assert!(refused(&[("node.beat", "6s")]).what.contains("node.dead_after"));
+    assert!(refused(&[("node.tls.cert", "cert.pem")]).why.contains("node.tls.ca"));
+    let no_files = [("node.tls.cert", "no.pem"), ("node.tls.key", "no.pem"), ("node.tls.ca", "no.pem")];
+    assert!(refused(&no_files).why.contains("no.pem"));
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_had_is_told_of_without_its_password() {
+    // A port that nobody listens on: its listener is gone.
+    let gone: SocketAddr = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for (url, exit) in [
+        (format!("postgres://ann:hunter2@{gone}/talk"), Exit::Unreachable),
+        ("postgres://ann:hunter2@h/talk?sslmode=perhaps".into(), Exit::Config),
+        ("mysql://ann:hunter2@h/talk".into(), Exit::Config),
+    ] {
+        let config = config(&[("store.url", &url)]);
+        let fault = opening::look(&config.store).await.unwrap_err();
+        assert_eq!(fault.exit, exit, "{fault}");
+        assert!(!fault.to_string().contains("hunter2") && !fault.fix.is_empty(), "{fault}");
+    }
+    assert_eq!(Place::of(&config(&[]).store), Ok(Place::Postgres));
+}
