@@ -107,6 +107,9 @@ pub trait Blobs: Send + Sync + std::fmt::Debug {
     /// is there.
     async fn make_folder(&self, home: &Home, path: &BlobPath, room: Room, now: Time) -> Result<()>;
 
+    /// Sets when a folder's content last changed: for a restore, which makes it anew.
+    async fn stamp(&self, home: &Home, folder: &BlobPath, modified: Time) -> Result<()>;
+
     /// Removes a file, or a folder; all that is in it too, if `recursive`, else `Conflict(InUse)` if anything is. A home
     /// itself cannot be removed by this.
     async fn remove(&self, home: &Home, path: &BlobPath, recursive: bool, now: Time) -> Result<()>;

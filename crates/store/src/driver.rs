@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_core::stream::BoxStream;
 use sederunt_core::clock::Time;
 use sederunt_core::{Error, Result};
 
@@ -163,6 +164,23 @@ pub enum Outcome {
     Missed(Guard),
 }
 
+/// Rows for one table, to be added together.
+#[derive(Clone, Debug)]
+pub struct Bulk {
+    /// The table.
+    pub table: &'static str,
+    /// The columns that the rows have; the others take their defaults.
+    pub columns: Vec<&'static str>,
+    /// The rows, each with a value for each column.
+    pub rows: Vec<Row>,
+}
+
+/// A database as it was at one moment, for as long as one looks at it.
+pub trait Snapshot: Send + std::fmt::Debug {
+    /// The rows that a statement finds, however many, in batches of bounded size that are read as they are asked for.
+    fn rows(&mut self, read: Read) -> BoxStream<'_, Result<Vec<Row>>>;
+}
+
 /// A database that takes the statements of this crate.
 ///
 /// Every statement sees what was committed before it began, and what its own transaction did. Where transactions run side
@@ -181,6 +199,13 @@ pub trait Driver: Send + Sync + std::fmt::Debug {
 
     /// Runs the steps in one transaction, all or none. `Ok` only once the outcome is durable.
     async fn transact(&self, steps: Vec<Step>) -> Result<Outcome>;
+
+    /// Runs the steps and adds the rows, in one transaction, all or none. `Ok` only once the outcome is durable.
+    async fn load(&self, steps: Vec<Step>, bulk: Bulk) -> Result<Outcome>;
+
+    /// The database as it is now, to be looked at for long. It costs the database the room that what changes meanwhile
+    /// takes.
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>>;
 
     /// The database's time of day; `None` if it has no clock but this machine's.
     async fn wall_time(&self) -> Result<Option<Time>> {

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::SqlStore;
-use crate::driver::{Driver, Guard, Outcome, Reach, Read, Row, Step, params};
+use crate::driver::{Bulk, Driver, Guard, Outcome, Reach, Read, Row, Snapshot, Step, params};
 use crate::sqlite::Observer;
 
 mod address;
@@ -22,8 +22,10 @@ mod connection;
 mod error;
 mod fault;
 mod inspect;
+mod load;
 mod migrate;
 mod pool;
+mod snapshot;
 mod tls;
 mod values;
 mod work;
@@ -161,6 +163,18 @@ impl Driver for Postgres {
             outcome
         });
         transaction.await.map_err(Error::internal)?
+    }
+
+    async fn load(&self, steps: Vec<Step>, bulk: Bulk) -> Result<Outcome> {
+        self.check_open()?;
+        let (pool, deadline) = (Arc::clone(&self.pool), Instant::now() + self.patience);
+        let transaction = self.transactions.spawn(async move { load::load(&pool, &steps, &bulk, deadline).await });
+        transaction.await.map_err(Error::internal)?
+    }
+
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>> {
+        self.check_open()?;
+        Ok(Box::new(snapshot::Look::begin(&self.pool, Instant::now() + self.patience).await?))
     }
 
     async fn wall_time(&self) -> Result<Option<Time>> {

@@ -18,11 +18,13 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
 use sederunt_core::{Error, Result};
 
 use crate::SqlStore;
-use crate::driver::{Driver, Outcome, Params, Reach, Read, Row, Step, Value};
+use crate::driver::{Bulk, Driver, Outcome, Params, Reach, Read, Row, Snapshot, Step, Value};
 
 mod metadata_rows;
 mod open;
 mod readers;
+mod reading;
+mod snapshot;
 mod writer;
 
 pub use open::{Inspected, OpenError};
@@ -134,7 +136,16 @@ impl Driver for Sqlite {
     }
 
     async fn transact(&self, steps: Vec<Step>) -> Result<Outcome> {
-        self.writer.transact(steps).await
+        self.writer.transact(steps, None).await
+    }
+
+    async fn load(&self, steps: Vec<Step>, bulk: Bulk) -> Result<Outcome> {
+        self.writer.transact(steps, Some(bulk)).await
+    }
+
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>> {
+        self.check_open()?;
+        self.readers.snapshot().await
     }
 
     async fn ping(&self) -> Result<()> {
@@ -192,18 +203,23 @@ fn execute(connection: &Connection, sql: Cow<'static, str>, params: &Params) -> 
     let mut found = statement.query(params_from_iter(params))?;
     let mut rows = Vec::new();
     while let Some(row) = found.next()? {
-        let value = |column| {
-            Ok(match row.get_ref(column)? {
-                ValueRef::Null => Value::Null,
-                ValueRef::Integer(number) => Value::Int(number),
-                ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
-                ValueRef::Blob(bytes) => Value::Bytes(Bytes::copy_from_slice(bytes)),
-                other => return Err(rusqlite::Error::InvalidColumnType(column, String::new(), other.data_type())),
-            })
-        };
-        rows.push((0..columns).map(value).collect::<rusqlite::Result<Row>>()?);
+        rows.push(values(row, columns)?);
     }
     Ok((rows.len(), rows))
+}
+
+/// A row of so many columns.
+fn values(row: &rusqlite::Row<'_>, columns: usize) -> rusqlite::Result<Row> {
+    let value = |column| {
+        Ok(match row.get_ref(column)? {
+            ValueRef::Null => Value::Null,
+            ValueRef::Integer(number) => Value::Int(number),
+            ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
+            ValueRef::Blob(bytes) => Value::Bytes(Bytes::copy_from_slice(bytes)),
+            other => return Err(rusqlite::Error::InvalidColumnType(column, String::new(), other.data_type())),
+        })
+    };
+    (0..columns).map(value).collect()
 }
 
 /// SQLite's error as what the caller can do next.

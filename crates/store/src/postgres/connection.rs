@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
-use futures_util::{TryStreamExt, poll};
-use tokio_postgres::{CancelToken, Client, NoTls};
+use bytes::Bytes;
+use futures_util::{SinkExt as _, TryStreamExt, poll};
+use tokio_postgres::{CancelToken, Client, NoTls, RowStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -194,6 +195,22 @@ impl Connection {
         }
         let touched = stream.rows_affected().unwrap_or(0);
         Ok((touched, rows))
+    }
+
+    /// Begins to read what one statement finds, as fast as it is taken.
+    pub(super) async fn find(&self, sql: &str, params: &Params) -> Result<RowStream, Fault> {
+        let params = params.iter().map(|value| (value, declared(value)));
+        self.client.query_typed_raw(sql, params).await.map_err(Fault::from)
+    }
+
+    /// Runs a COPY from these chunks.
+    pub(super) async fn copy(&self, sql: &str, chunks: impl Iterator<Item = Bytes>) -> Result<(), Fault> {
+        let sink = self.client.copy_in(sql).await?;
+        let mut sink = std::pin::pin!(sink);
+        for chunk in chunks {
+            sink.send(chunk).await?;
+        }
+        sink.finish().await.map(drop).map_err(Fault::from)
     }
 
     /// Runs a command, the statements, and a command after them if there is one: in one round trip as far as they fit into a

@@ -66,6 +66,7 @@ impl From<tokio_postgres::Error> for Fault {
                 // Connection exceptions, and an operator's or a crash's end of the session.
                 Some("08" | "57") => Self::lost("the database is being restarted", what),
                 Some("25") => Self::lost("the connection to the database broke", what),
+                Some("3D") => Self::Unable { reason: "the database does not exist", what },
                 Some("28") => Self::Unable { reason: "the database refuses to be logged in to", what },
                 Some("53" | "58") => Self::Unable { reason: "the database has run out of something", what },
                 _ => Self::Wrong(what),

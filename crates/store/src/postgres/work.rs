@@ -16,12 +16,12 @@ use crate::driver::{Outcome, Params, Read, Row, Step, Value};
 
 /// Opens a transaction. Its level is said because a server may default to another, the limits so that the rows that a
 /// stopped process holds, or waits for, do not stay held.
-const BEGIN: &str = "begin isolation level read committed read write; set local lock_timeout = '4s'; \
+const BEGIN: &str = "begin isolation level read committed; set local lock_timeout = '4s'; \
      set local idle_in_transaction_session_timeout = '10s'";
 const BEGIN_SNAPSHOT: &str = "begin isolation level repeatable read read only";
 pub(super) const CLOCK: &str = "select (extract(epoch from clock_timestamp()) * 1000000000)::bigint";
-const COMMIT: &str = "commit";
-const ROLLBACK: &str = "rollback";
+pub(super) const COMMIT: &str = "commit";
+pub(super) const ROLLBACK: &str = "rollback";
 
 /// How often what raced with others is tried.
 const RACES: usize = 10;
@@ -51,19 +51,18 @@ pub(super) async fn read(pool: &Arc<Pool>, reads: &[Read], deadline: Instant) ->
 
 /// Runs the steps in one transaction. A commit of which nothing was heard is sent again: the steps find what they did.
 pub(super) async fn transact(pool: &Arc<Pool>, steps: &[Step], deadline: Instant) -> Result<Outcome, Error> {
-    let statements: Vec<Statement<'_>> = steps.iter().map(|step| (step.sql, &step.params)).collect();
     again(deadline, || async {
         let lent = pool.lend(deadline).await?;
-        let outcome = match (steps, statements.as_slice()) {
+        let outcome = match steps {
             // One statement is a transaction by itself: where it touches no row, it has changed nothing.
-            ([step], [statement]) => {
-                let ran = in_time(deadline, lent.connection.run(*statement)).await;
+            [step] => {
+                let ran = in_time(deadline, lent.connection.run((step.sql, &step.params))).await;
                 return settle(lent, ran, false, deadline).await.map(|(touched, rows)| match step.guard {
                     Some(guard) if touched == 0 => Outcome::Missed(guard),
                     _ => Outcome::Done(vec![rows]),
                 });
             }
-            _ => in_time(deadline, attempt(&lent.connection, steps, &statements)).await,
+            _ => in_time(deadline, attempt(&lent.connection, steps)).await,
         };
         settle(lent, outcome, true, deadline).await
     })
@@ -71,9 +70,17 @@ pub(super) async fn transact(pool: &Arc<Pool>, steps: &[Step], deadline: Instant
 }
 
 /// One try of a transaction, which is over when it comes back without an error.
-async fn attempt(connection: &Connection, steps: &[Step], statements: &[Statement<'_>]) -> Result<Outcome, Fault> {
+async fn attempt(connection: &Connection, steps: &[Step]) -> Result<Outcome, Fault> {
+    let outcome = begun(connection, steps).await?;
+    let end = if let Outcome::Done(_) = outcome { COMMIT } else { ROLLBACK };
+    connection.command(end).await.map(|()| outcome)
+}
+
+/// Begins a transaction and runs the steps, up to the first that misses what it is guarded by.
+pub(super) async fn begun(connection: &Connection, steps: &[Step]) -> Result<Outcome, Fault> {
+    let statements: Vec<Statement<'_>> = steps.iter().map(|step| (step.sql, &step.params)).collect();
     let missed = AtomicUsize::new(usize::MAX);
-    let answers = connection.run_all(BEGIN, statements, None, |at, touched| {
+    let answers = connection.run_all(BEGIN, &statements, None, |at, touched| {
         let is_missed = touched == 0 && steps.get(at).is_some_and(|step| step.guard.is_some());
         if is_missed {
             missed.store(at, Ordering::Relaxed);
@@ -81,10 +88,10 @@ async fn attempt(connection: &Connection, steps: &[Step], statements: &[Statemen
         is_missed
     });
     let answers = answers.await?;
-    match steps.get(missed.into_inner()).and_then(|step| step.guard) {
-        Some(guard) => connection.command(ROLLBACK).await.map(|()| Outcome::Missed(guard)),
-        None => connection.command(COMMIT).await.map(|()| Outcome::Done(answers)),
-    }
+    Ok(match steps.get(missed.into_inner()).and_then(|step| step.guard) {
+        Some(guard) => Outcome::Missed(guard),
+        None => Outcome::Done(answers),
+    })
 }
 
 /// The server's time of day in nanoseconds since 1970, asked once.
@@ -101,13 +108,13 @@ pub(super) async fn clock(pool: &Arc<Pool>, deadline: Instant) -> Result<i64, Er
     }
 }
 
-async fn in_time<T>(deadline: Instant, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+pub(super) async fn in_time<T>(deadline: Instant, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
     let late = |_| Fault::lost("the database does not answer", "no answer in time");
     tokio::time::timeout_at(deadline, work).await.map_err(late)?
 }
 
 /// Gives the connection back, or throws it away, as the answer tells. What was left `open` by a failure is undone first.
-async fn settle<T>(lent: Lent, answer: Result<T, Fault>, open: bool, deadline: Instant) -> Result<T, Fault> {
+pub(super) async fn settle<T>(lent: Lent, answer: Result<T, Fault>, open: bool, deadline: Instant) -> Result<T, Fault> {
     match &answer {
         Ok(_) => lent.give_back(),
         Err(Fault::Lost(_)) if Instant::now() >= deadline => drop(lent),
@@ -123,7 +130,7 @@ async fn settle<T>(lent: Lent, answer: Result<T, Fault>, open: bool, deadline: I
 }
 
 /// Tries until it works, cannot work, or has been tried long enough.
-async fn again<T, F: Future<Output = Result<T, Fault>>>(deadline: Instant, work: impl Fn() -> F) -> Result<T, Error> {
+pub(super) async fn again<T, F: Future<Output = Result<T, Fault>>>(deadline: Instant, work: impl Fn() -> F) -> Result<T, Error> {
     let (mut races, mut pause) = (0, PAUSE);
     loop {
         let fault = match work().await {

@@ -25,6 +25,8 @@ const APPLICATION: i64 = 0x5344_5254;
 pub enum OpenError {
     #[error("{path} cannot be made: the directory above it does not exist")]
     MissingParent { path: PathBuf },
+    #[error("there is no store in {path}")]
+    Missing { path: PathBuf },
     #[error("{path} is in use by another process")]
     Locked { path: PathBuf },
     #[error("{path} cannot be written by this user")]
@@ -81,6 +83,15 @@ pub(super) fn look_into(path: &Path) -> Result<Inspected, OpenError> {
     let file = path.join(DATABASE);
     let has_api_key = inspect(&file)?.is_some_and(|found| found.has_api_key);
     Ok(Inspected { has_api_key })
+}
+
+/// The file of a database that is there, and that this binary can read.
+pub(super) fn find(path: &Path) -> Result<PathBuf, OpenError> {
+    let file = path.join(DATABASE);
+    match inspect(&file)? {
+        Some(_) => Ok(file),
+        None => Err(OpenError::Missing { path: path.to_owned() }),
+    }
 }
 
 fn make_directory(path: &Path) -> Result<(), OpenError> {

@@ -10,8 +10,9 @@ use rusqlite::{Connection, OpenFlags};
 use sederunt_core::{Error, Result};
 use tokio::sync::Semaphore;
 
+use super::snapshot::Look;
 use super::{Options, connect, execute, fault};
-use crate::driver::{Read, Row};
+use crate::driver::{Read, Row, Snapshot};
 
 /// A pool that opens connections when it runs dry. There are never more than threads that read: the runtime's workers,
 /// and one for each list.
@@ -56,6 +57,12 @@ impl Readers {
             readers.read(&reads)
         });
         read.await.map_err(Error::internal)?
+    }
+
+    /// A connection of its own that looks at one state of the database.
+    pub(super) async fn snapshot(&self) -> Result<Box<dyn Snapshot>> {
+        let connection = self.open().map_err(fault)?;
+        Ok(Box::new(Look::begin(connection).await?))
     }
 
     /// Closes what is idle; what is lent is closed when it comes back.

@@ -6,14 +6,14 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, params_from_iter};
 use sederunt_core::error::Ignore;
 use sederunt_core::{Error, Result};
 use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Observer, Options, execute, fault};
-use crate::driver::{Outcome, Step};
+use crate::driver::{Bulk, Outcome, Step};
 
 /// The most transactions that share a commit.
 const GROUP: usize = 1024;
@@ -34,6 +34,7 @@ enum Order {
 #[derive(Debug)]
 struct Job {
     steps: Vec<Step>,
+    bulk: Option<Bulk>,
     answer: oneshot::Sender<Result<Outcome>>,
 }
 
@@ -50,9 +51,9 @@ impl Writer {
     }
 
     /// Hands a transaction over and waits until it is durable.
-    pub(super) async fn transact(&self, steps: Vec<Step>) -> Result<Outcome> {
+    pub(super) async fn transact(&self, steps: Vec<Step>, bulk: Option<Bulk>) -> Result<Outcome> {
         let (answer, answered) = oneshot::channel();
-        self.order(Order::Run(Job { steps, answer })).await?;
+        self.order(Order::Run(Job { steps, bulk, answer })).await?;
         answered.await.map_err(|_| stopped())?
     }
 
@@ -135,7 +136,7 @@ fn attempt(connection: &Connection, group: &[Job]) -> rusqlite::Result<Vec<Resul
     let mut outcomes = Vec::with_capacity(group.len());
     for job in group {
         run("savepoint job")?;
-        let outcome = perform(connection, &job.steps);
+        let outcome = perform(connection, &job.steps, job.bulk.as_ref());
         if !matches!(outcome, Ok(Outcome::Done(_))) {
             if connection.is_autocommit() {
                 // SQLite itself rolled everything back (a full disk): the group is lost with the job.
@@ -150,7 +151,7 @@ fn attempt(connection: &Connection, group: &[Job]) -> rusqlite::Result<Vec<Resul
     Ok(outcomes)
 }
 
-fn perform(connection: &Connection, steps: &[Step]) -> rusqlite::Result<Outcome> {
+fn perform(connection: &Connection, steps: &[Step], bulk: Option<&Bulk>) -> rusqlite::Result<Outcome> {
     let mut returned = Vec::with_capacity(steps.len());
     for step in steps {
         if step.lock {
@@ -164,5 +165,15 @@ fn perform(connection: &Connection, steps: &[Step]) -> rusqlite::Result<Outcome>
             _ => returned.push(rows),
         }
     }
+    if let Some(bulk) = bulk {
+        add(connection, bulk)?;
+    }
     Ok(Outcome::Done(returned))
+}
+
+fn add(connection: &Connection, bulk: &Bulk) -> rusqlite::Result<()> {
+    let places: Vec<String> = (1..=bulk.columns.len()).map(|place| format!("?{place}")).collect();
+    let (columns, places) = (bulk.columns.join(", "), places.join(", "));
+    let mut insert = connection.prepare_cached(&format!("insert into {} ({columns}) values ({places})", bulk.table))?;
+    bulk.rows.iter().try_for_each(|row| insert.execute(params_from_iter(row)).map(drop))
 }
