@@ -5,6 +5,8 @@ use sederunt_rig::postgres;
 use sederunt_store::{Driver, Guard, Outcome, Postgres, PostgresOptions, Reach, Read, Step, Value};
 
 mod failing;
+mod opening;
+mod proxy;
 mod values;
 
 /// A server of this test's own, so that it may be stopped.
