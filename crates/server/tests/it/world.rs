@@ -129,16 +129,16 @@ impl World {
 
     pub async fn on(ground: Arc<Ground>, settings: Settings, definition: Definition) -> Self {
         let app = App::start(ground.ports(), settings, None).await.unwrap();
-        Self::of(ground, app).await
+        Self::of(ground, app, definition).await
     }
 
     /// The same as a node beside others.
     pub async fn among(ground: Arc<Ground>, wires: &Arc<Wires>, settings: Settings) -> Self {
         let app = wires.node(ground.ports(), settings).await;
-        Self::of(ground, app).await
+        Self::of(ground, app, Definition::default()).await
     }
 
-    async fn of(ground: Arc<Ground>, app: App) -> Self {
+    async fn of(ground: Arc<Ground>, app: App, definition: Definition) -> Self {
         let new = NewAgent {
             key: "clerk".parse().unwrap(),
             id: None,
