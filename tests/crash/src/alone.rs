@@ -2,20 +2,17 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use sederunt_rig::chance::Chance;
-use sederunt_rig::http::Connection;
 use sederunt_rig::server::{Server, Start, binary_beside};
-use tokio::task::JoinSet;
 
-use crate::api::Api;
-use crate::count::{Count, Found, stored_until};
-use crate::load::Worker;
-use crate::record::Left;
-use crate::{SCRIPT, azure};
+use crate::SCRIPT;
+use crate::count::{Found, stored_until};
+use crate::course::Course;
+use crate::crew::{self, Apis, Crew, Lefts};
+use crate::nodes::Board;
 
 /// A load lasts at least this long, and at most as long again and a second more.
 const LOAD: Duration = Duration::from_millis(250);
@@ -50,10 +47,7 @@ pub async fn run(args: Args) -> Result<Found> {
     let folder = tempfile::tempdir()?;
     let binary = args.binary.clone().map_or_else(binary_beside, Ok)?;
     let mut chance = Chance::new(seed);
-    let mut lefts = Lefts {
-        palantir: (0..args.workers.max(1)).map(|_| Left::default()).collect(),
-        azure: (0..args.azure_workers).map(|_| azure::Left::default()).collect(),
-    };
+    let mut lefts = Lefts::of(args.workers.max(1), args.azure_workers);
     let mut total = Found::default();
     let mut slowest = Duration::ZERO;
     for round in 1..=args.rounds {
@@ -78,21 +72,10 @@ pub async fn run(args: Args) -> Result<Found> {
         }
         let server = start.run()?;
         slowest = slowest.max(server.took);
-        let count = Count {
-            api: api(&server)?,
-            connection: Connection::open(server.address).await?,
-            seen_until: stored_until(killed, strict),
-            found: Found::default(),
-        };
-        let mut found = count.run(&mut lefts.palantir).await.with_context(|| start.log())?;
-        let count = azure::Count {
-            api: azure::Api { token: server.token().to_owned() },
-            connection: Connection::open(server.address).await?,
-            seen_until: stored_until(killed, strict),
-            chance: Chance::new(chance.number()),
-            found: Found::default(),
-        };
-        found += count.run(&mut lefts.azure).await.with_context(|| start.log())?;
+        let board = Board::new(vec![server.address]);
+        let seen_until = stored_until(killed, strict);
+        let counted = crew::count(&Apis::of(&server)?, &board, &mut lefts, seen_until, &mut chance).await;
+        let mut found = counted.with_context(|| start.log())?;
         let server_ready = server.took;
         if server_ready > Duration::from_millis(args.ready_within) {
             found.violations.push(format!("ready after {server_ready:?}, not within {} ms", args.ready_within));
@@ -109,38 +92,15 @@ pub async fn run(args: Args) -> Result<Found> {
     Ok(total)
 }
 
-fn api(server: &Server) -> Result<Api> {
-    Ok(Api { token: server.token().to_owned(), agent: server.agent("echo")?.to_owned() })
-}
-
-/// What all workers leave behind.
-#[derive(Debug, Default)]
-struct Lefts {
-    palantir: Vec<Left>,
-    azure: Vec<azure::Left>,
-}
-
 /// Puts load on a server for `length`, then kills it. What the workers were told, and when it was killed.
 async fn load(server: Server, lefts: Lefts, chance: &mut Chance, length: Duration) -> Result<(Lefts, Instant)> {
-    let killed = Arc::new(AtomicBool::new(false));
-    let mut workers = JoinSet::new();
-    for (number, left) in lefts.palantir.into_iter().enumerate() {
-        let chance = Chance::new(chance.number());
-        let worker = Worker { api: api(&server)?, chance, left, slow: number % 2 == 0, killed: killed.clone() };
-        workers.spawn(worker.run(server.address));
-    }
-    let azure = azure::Api { token: server.token().to_owned() };
-    let made = Connection::open(server.address).await?.ask(&azure.agent()).await?;
-    anyhow::ensure!(made.status == 200, "the agent cannot be made: {}", made.text());
-    let mut azure_workers = JoinSet::new();
-    for left in lefts.azure {
-        let chance = Chance::new(chance.number());
-        let worker = azure::Worker { api: azure.clone(), chance, left, killed: killed.clone() };
-        azure_workers.spawn(worker.run(server.address));
-    }
+    let course = Arc::new(Course::default());
+    let board = Board::new(vec![server.address]);
+    let crew = Crew::begin(&Apis::of(&server)?, &board, &course, lefts, chance).await?;
     tokio::time::sleep(length).await;
-    killed.store(true, Ordering::SeqCst);
+    course.set_breaking(true);
     let at = Instant::now();
     server.kill()?;
-    Ok((Lefts { palantir: workers.join_all().await, azure: azure_workers.join_all().await }, at))
+    course.end();
+    Ok((crew.end().await, at))
 }

@@ -5,10 +5,11 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use sederunt_rig::http::{Answer, Connection};
+use sederunt_rig::http::Answer;
 use serde_json::Value;
 
 use crate::api::Api;
+use crate::nodes::Nodes;
 use crate::record::{Deleted, Exchange, Left, Sitting, UnderWay};
 
 /// How old a part that a client saw may be and not be stored, unless streams are strict.
@@ -90,7 +91,7 @@ impl std::ops::AddAssign for Found {
 #[derive(Debug)]
 pub struct Count {
     pub api: Api,
-    pub connection: Connection,
+    pub nodes: Nodes,
     /// Up to which moment what a client saw must be stored.
     pub seen_until: Instant,
     pub found: Found,
@@ -134,7 +135,7 @@ impl Count {
     }
 
     async fn ask(&mut self, request: &[u8]) -> Result<Answer> {
-        self.connection.ask(request).await.context("the connection broke during the count")
+        self.nodes.ask(request).await.context("the connection broke during the count")
     }
 
     async fn sitting(&mut self, sitting: &mut Sitting) -> Result<()> {

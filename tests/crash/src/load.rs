@@ -1,16 +1,15 @@
-//! The load: one worker with one connection and sessions of its own, doing one thing after another until the server
-//! dies, and remembering what it was told.
+//! The load: one worker with sessions of its own, doing one thing after another until the server dies or the round is over,
+//! and remembering what it was told.
 
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use sederunt_rig::chance::Chance;
-use sederunt_rig::http::Connection;
 
 use crate::api::Api;
+use crate::course::Course;
+use crate::halt::{Halt, Load, work, wrong};
+use crate::nodes::Nodes;
 use crate::record::{Deleted, Exchange, Left, Sitting, UnderWay};
 
 /// The most living sessions of one worker.
@@ -20,32 +19,6 @@ const EXCHANGES: usize = 40;
 /// Words of a slow answer: at a word every 25 ms, about the time that a round lasts.
 const SLOW_WORDS: usize = 30;
 
-/// Why a worker stops.
-#[derive(Debug)]
-pub enum Halt {
-    /// The connection broke.
-    Broken(io::Error),
-    /// The server answered what it must not.
-    Wrong(String),
-}
-
-impl Halt {
-    /// What is wrong about it, if something is: once the server is killed, connections break.
-    pub fn fault(self, killed: bool) -> Option<String> {
-        match self {
-            Self::Wrong(what) => Some(what),
-            Self::Broken(error) if !killed => Some(format!("a connection broke before the crash: {error}")),
-            Self::Broken(_) => None,
-        }
-    }
-}
-
-impl From<io::Error> for Halt {
-    fn from(error: io::Error) -> Self {
-        Self::Broken(error)
-    }
-}
-
 /// One worker.
 #[derive(Debug)]
 pub struct Worker {
@@ -54,48 +27,43 @@ pub struct Worker {
     pub left: Left,
     /// Whether most of its streams are slow: a crash finds them half-way. The others find the crash between two steps.
     pub slow: bool,
-    /// Set just before the server is killed: what breaks earlier is a fault.
-    pub killed: Arc<AtomicBool>,
+    pub course: Arc<Course>,
 }
 
-impl Worker {
-    /// Works until the server is gone.
-    pub async fn run(mut self, address: SocketAddr) -> Left {
-        let halt = match Connection::open(address).await {
-            Ok(mut connection) => loop {
-                if let Err(halt) = self.step(&mut connection).await {
-                    break halt;
-                }
-            },
-            Err(error) => Halt::Broken(error),
-        };
-        self.left.faults.extend(halt.fault(self.killed.load(Ordering::SeqCst)));
-        self.left
-    }
-
-    async fn step(&mut self, connection: &mut Connection) -> Result<(), Halt> {
+impl Load for Worker {
+    async fn step(&mut self, nodes: &mut Nodes) -> Result<(), Halt> {
         let living: Vec<usize> =
-            (0..self.left.sittings.len()).filter(|&at| self.left.sittings[at].deleted == Deleted::No).collect();
+            (0..self.left.sittings.len()).filter(|&at| self.left.sittings[at].is_settled()).collect();
         if living.is_empty() || (living.len() < SESSIONS && self.chance.percent(25)) {
-            return self.create(connection).await;
+            return self.create(nodes).await;
         }
         let at = living[self.chance.below(living.len())];
         if self.left.sittings[at].exchanges.len() > EXCHANGES {
-            return self.delete(connection, at).await;
+            return self.delete(nodes, at).await;
         }
         match self.chance.below(100) {
-            0..5 => self.delete(connection, at).await,
-            5..15 => self.rename(connection, at).await,
-            15..45 => self.blocking(connection, at).await,
-            _ => self.streaming(connection, at).await,
+            0..5 => self.delete(nodes, at).await,
+            5..15 => self.rename(nodes, at).await,
+            15..45 => self.blocking(nodes, at).await,
+            _ => self.streaming(nodes, at).await,
         }
     }
+}
 
-    async fn create(&mut self, connection: &mut Connection) -> Result<(), Halt> {
+impl Worker {
+    /// Works until the server is gone or the round over.
+    pub async fn run(mut self, nodes: Nodes) -> Left {
+        let course = self.course.clone();
+        let faults = work(&course, nodes, &mut self).await;
+        self.left.faults.extend(faults);
+        self.left
+    }
+
+    async fn create(&mut self, nodes: &mut Nodes) -> Result<(), Halt> {
         let key = self.chance.percent(50).then(|| self.chance.uuid());
         let request = self.api.create(key.as_deref());
         self.left.creating.push(key);
-        let answer = connection.ask(&request).await?;
+        let answer = nodes.ask(&request).await?;
         match answer.json()["rid"].as_str() {
             Some(rid) if answer.status == 200 => {
                 self.left.creating.pop();
@@ -106,10 +74,10 @@ impl Worker {
         }
     }
 
-    async fn delete(&mut self, connection: &mut Connection, at: usize) -> Result<(), Halt> {
+    async fn delete(&mut self, nodes: &mut Nodes, at: usize) -> Result<(), Halt> {
         let sitting = &mut self.left.sittings[at];
         sitting.deleted = Deleted::Unsure;
-        let answer = connection.ask(&self.api.delete(&sitting.rid)).await?;
+        let answer = nodes.ask(&self.api.delete(&sitting.rid)).await?;
         if answer.status != 204 {
             return Err(wrong("delete", answer.status, &answer.text()));
         }
@@ -117,11 +85,11 @@ impl Worker {
         Ok(())
     }
 
-    async fn rename(&mut self, connection: &mut Connection, at: usize) -> Result<(), Halt> {
+    async fn rename(&mut self, nodes: &mut Nodes, at: usize) -> Result<(), Halt> {
         let title = format!("title {:x}", self.chance.number());
         let sitting = &mut self.left.sittings[at];
         sitting.title_under_way = Some(title.clone());
-        let answer = connection.ask(&self.api.update_title(&sitting.rid, &title)).await?;
+        let answer = nodes.ask(&self.api.update_title(&sitting.rid, &title)).await?;
         if answer.status != 204 {
             return Err(wrong("updateTitle", answer.status, &answer.text()));
         }
@@ -130,11 +98,11 @@ impl Worker {
         Ok(())
     }
 
-    async fn blocking(&mut self, connection: &mut Connection, at: usize) -> Result<(), Halt> {
+    async fn blocking(&mut self, nodes: &mut Nodes, at: usize) -> Result<(), Halt> {
         let exchange = self.exchange(false);
         let sitting = &mut self.left.sittings[at];
         sitting.under_way = Some(UnderWay { exchange: exchange.clone(), seen: Vec::new() });
-        let answer = connection.ask(&self.api.exchange(&sitting.rid, &exchange)).await?;
+        let answer = nodes.ask(&self.api.exchange(&sitting.rid, &exchange)).await?;
         if answer.status != 200 || answer.json()["agentMarkdownResponse"] != exchange.text.as_str() {
             return Err(wrong("blockingContinue", answer.status, &answer.text()));
         }
@@ -143,11 +111,11 @@ impl Worker {
         Ok(())
     }
 
-    async fn streaming(&mut self, connection: &mut Connection, at: usize) -> Result<(), Halt> {
+    async fn streaming(&mut self, nodes: &mut Nodes, at: usize) -> Result<(), Halt> {
         let exchange = self.exchange(true);
         let sitting = &mut self.left.sittings[at];
         let under_way = sitting.under_way.insert(UnderWay { exchange: exchange.clone(), seen: Vec::new() });
-        let mut reply = connection.begin(&self.api.exchange(&sitting.rid, &exchange)).await?;
+        let mut reply = nodes.begin(&self.api.exchange(&sitting.rid, &exchange)).await?;
         let mut text = Vec::new();
         let status = reply.status;
         while let Some(chunk) = reply.chunk().await? {
@@ -181,9 +149,4 @@ impl Worker {
             stream,
         }
     }
-}
-
-/// What the server must not answer.
-pub fn wrong(operation: &str, status: u16, body: &str) -> Halt {
-    Halt::Wrong(format!("{operation} answered {status}: {body}"))
 }

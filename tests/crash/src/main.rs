@@ -6,7 +6,11 @@ mod api;
 mod azure;
 mod cluster;
 mod count;
+mod course;
+mod crew;
+mod halt;
 mod load;
+mod nodes;
 mod record;
 
 use std::process::ExitCode;
@@ -28,8 +32,10 @@ struct Args {
 enum What {
     /// One server on its own store: killed under load, again and again
     Alone(alone::Args),
-    /// Three nodes before a database cluster: each part of it dies once
-    Cluster(cluster::Args),
+    /// Three nodes before a database cluster: each part of it breaks once
+    Cluster(cluster::Long),
+    /// The short form: three nodes that notice quickly, before a single database
+    Nodes(cluster::Short),
 }
 
 #[tokio::main]
@@ -48,6 +54,7 @@ async fn main() -> ExitCode {
 async fn run(what: What) -> Result<bool> {
     match what {
         What::Alone(args) => Ok(alone::run(args).await?.violations.is_empty()),
-        What::Cluster(args) => cluster::run(args).await,
+        What::Cluster(args) => cluster::long(args).await,
+        What::Nodes(args) => cluster::short(args).await,
     }
 }

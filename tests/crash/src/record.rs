@@ -68,6 +68,11 @@ impl Sitting {
         }
     }
 
+    /// Whether it is there and nothing about it is unsure.
+    pub fn is_settled(&self) -> bool {
+        self.deleted == Deleted::No && self.under_way.is_none() && self.title_under_way.is_none()
+    }
+
     /// The title that the API must show.
     pub fn shown_title(&self) -> &str {
         let first = || self.exchanges.first().map(|exchange| exchange.text.as_str());

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use sederunt_rig::chance::Chance;
-use sederunt_rig::http::{Answer, Connection};
+use sederunt_rig::http::Answer;
 use serde_json::Value;
 
 use super::api::Api;
@@ -12,6 +12,7 @@ use super::frames::Frame;
 use super::load::said;
 use super::record::{Asked, Left, Response, Talk};
 use crate::count::Found;
+use crate::nodes::Nodes;
 
 /// What asks for what was said before, as far as it tells one text from another; a rule of the script.
 const HISTORY: &str = "history";
@@ -20,7 +21,7 @@ const HISTORY: &str = "history";
 #[derive(Debug)]
 pub struct Count {
     pub api: Api,
-    pub connection: Connection,
+    pub nodes: Nodes,
     /// Up to which moment what a client saw must be stored.
     pub seen_until: Instant,
     pub chance: Chance,
@@ -53,7 +54,7 @@ impl Count {
     }
 
     async fn ask(&mut self, request: &[u8]) -> Result<Answer> {
-        self.connection.ask(request).await.context("the connection broke during the count")
+        self.nodes.ask(request).await.context("the connection broke during the count")
     }
 
     /// A conversation: what was acknowledged stands in its order, what was cut short left nothing, and it goes on from

@@ -1,15 +1,14 @@
-//! The load: one worker with one connection, and conversations and background responses of its own.
+//! The load: one worker with conversations and background responses of its own.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use sederunt_rig::chance::Chance;
-use sederunt_rig::http::Connection;
 
 use super::api::Api;
 use super::record::{Asked, Left, Response, Talk};
-use crate::load::{Halt, wrong};
+use crate::course::Course;
+use crate::halt::{Halt, Load, work, wrong};
+use crate::nodes::Nodes;
 
 /// The most conversations of one worker, and the most turns of one: a page of items holds them.
 const TALKS: usize = 3;
@@ -25,43 +24,41 @@ pub struct Worker {
     pub api: Api,
     pub chance: Chance,
     pub left: Left,
-    /// Set just before the server is killed: what breaks earlier is a fault.
-    pub killed: Arc<AtomicBool>,
+    pub course: Arc<Course>,
+}
+
+impl Load for Worker {
+    async fn step(&mut self, nodes: &mut Nodes) -> Result<(), Halt> {
+        self.left.talks.retain(|talk| talk.said.len() < TURNS || talk.under_way.is_some());
+        let free: Vec<usize> =
+            (0..self.left.talks.len()).filter(|&at| self.left.talks[at].under_way.is_none()).collect();
+        if free.len() < TALKS && self.chance.percent(30) {
+            return self.converse(nodes).await;
+        }
+        if self.left.background.len() > BACKGROUND {
+            return self.delete(nodes).await;
+        }
+        let at = free.get(self.chance.below(free.len())).copied();
+        match (self.chance.below(100), at) {
+            (0..30, Some(at)) => self.say(nodes, at, false).await,
+            (30..60, Some(at)) => self.say(nodes, at, true).await,
+            (60..80, _) => self.leave(nodes).await,
+            _ => self.follow(nodes).await,
+        }
+    }
 }
 
 impl Worker {
-    /// Works until the server is gone.
-    pub async fn run(mut self, address: SocketAddr) -> Left {
-        let halt = match Connection::open(address).await {
-            Ok(mut connection) => loop {
-                if let Err(halt) = self.step(&mut connection).await {
-                    break halt;
-                }
-            },
-            Err(error) => Halt::Broken(error),
-        };
-        self.left.faults.extend(halt.fault(self.killed.load(Ordering::SeqCst)));
+    /// Works until the server is gone or the round over.
+    pub async fn run(mut self, nodes: Nodes) -> Left {
+        let course = self.course.clone();
+        let faults = work(&course, nodes, &mut self).await;
+        self.left.faults.extend(faults);
         self.left
     }
 
-    async fn step(&mut self, connection: &mut Connection) -> Result<(), Halt> {
-        self.left.talks.retain(|talk| talk.said.len() < TURNS);
-        if self.left.talks.len() < TALKS && self.chance.percent(30) {
-            return self.converse(connection).await;
-        }
-        if self.left.background.len() > BACKGROUND {
-            return self.delete(connection).await;
-        }
-        match (self.chance.below(100), self.left.talks.is_empty()) {
-            (0..30, false) => self.say(connection, false).await,
-            (30..60, false) => self.say(connection, true).await,
-            (60..80, _) => self.leave(connection).await,
-            _ => self.follow(connection).await,
-        }
-    }
-
-    async fn converse(&mut self, connection: &mut Connection) -> Result<(), Halt> {
-        let answer = connection.ask(&self.api.converse()).await?;
+    async fn converse(&mut self, nodes: &mut Nodes) -> Result<(), Halt> {
+        let answer = nodes.ask(&self.api.converse()).await?;
         match answer.json()["id"].as_str() {
             Some(id) if answer.status == 200 => {
                 let talk = Talk { id: id.to_owned(), said: Vec::new(), interrupted: 0, under_way: None };
@@ -73,17 +70,16 @@ impl Worker {
     }
 
     /// A turn in a conversation.
-    async fn say(&mut self, connection: &mut Connection, stream: bool) -> Result<(), Halt> {
-        let at = self.chance.below(self.left.talks.len());
+    async fn say(&mut self, nodes: &mut Nodes, at: usize, stream: bool) -> Result<(), Halt> {
         let mut asked = self.asked(stream, false);
         let talk = &mut self.left.talks[at];
         asked.conversation = Some(talk.id.clone());
         let text = asked.text.clone();
         let under_way = talk.under_way.insert(Response::new(asked));
         if stream {
-            self.api.clone().read(connection, under_way).await?;
+            self.api.clone().read(nodes, under_way).await?;
         } else {
-            let answer = connection.ask(&self.api.respond(&under_way.asked, false)).await?;
+            let answer = nodes.ask(&self.api.respond(&under_way.asked, false)).await?;
             if answer.status != 200 || said(&answer.json()) != text {
                 return Err(wrong("response", answer.status, &answer.text()));
             }
@@ -94,10 +90,10 @@ impl Worker {
     }
 
     /// A response in the background that nobody waits for.
-    async fn leave(&mut self, connection: &mut Connection) -> Result<(), Halt> {
+    async fn leave(&mut self, nodes: &mut Nodes) -> Result<(), Halt> {
         let asked = self.asked(false, true);
         self.left.background.push(Response::new(asked.clone()));
-        let answer = connection.ask(&self.api.respond(&asked, false)).await?;
+        let answer = nodes.ask(&self.api.respond(&asked, false)).await?;
         match (answer.json()["id"].as_str(), self.left.background.last_mut()) {
             (Some(id), Some(last)) if answer.status == 200 => {
                 last.id = Some(id.to_owned());
@@ -108,31 +104,31 @@ impl Worker {
     }
 
     /// A response in the background whose stream is read.
-    async fn follow(&mut self, connection: &mut Connection) -> Result<(), Halt> {
+    async fn follow(&mut self, nodes: &mut Nodes) -> Result<(), Halt> {
         let response = Response::new(self.asked(true, true));
         self.left.background.push(response);
         match self.left.background.last_mut() {
-            Some(last) => self.api.clone().read(connection, last).await,
+            Some(last) => self.api.clone().read(nodes, last).await,
             None => Ok(()),
         }
     }
 
     /// Deletes the oldest background response, if it has ended.
-    async fn delete(&mut self, connection: &mut Connection) -> Result<(), Halt> {
+    async fn delete(&mut self, nodes: &mut Nodes) -> Result<(), Halt> {
         let mut oldest = self.left.background.remove(0);
         let Some(id) = oldest.id.clone() else { return Ok(()) };
-        let now = connection.ask(&self.api.response(&id)).await?.json();
+        let now = nodes.ask(&self.api.response(&id)).await?.json();
         if now["status"] == "in_progress" {
             self.left.background.push(oldest);
             return Ok(());
         }
         oldest.deleted = Some(false);
         self.left.background.push(oldest);
-        let answer = connection.ask(&self.api.delete(&id)).await?;
+        let answer = nodes.ask(&self.api.delete(&id)).await?;
         if answer.status != 200 {
             return Err(wrong("delete response", answer.status, &answer.text()));
         }
-        let gone = connection.ask(&self.api.response(&id)).await?;
+        let gone = nodes.ask(&self.api.response(&id)).await?;
         self.left.background.pop();
         if gone.status == 404 { Ok(()) } else { Err(wrong("deleted response", gone.status, &gone.text())) }
     }
@@ -151,8 +147,8 @@ impl Worker {
 
 impl Api {
     /// Asks for a stream and reads it to its end.
-    async fn read(self, connection: &mut Connection, response: &mut Response) -> Result<(), Halt> {
-        let mut reply = connection.begin(&self.respond(&response.asked, false)).await?;
+    async fn read(self, nodes: &mut Nodes, response: &mut Response) -> Result<(), Halt> {
+        let mut reply = nodes.begin(&self.respond(&response.asked, false)).await?;
         let status = reply.status;
         let mut come = String::new();
         while let Some(chunk) = reply.chunk().await? {

@@ -79,7 +79,7 @@ impl Patroni {
             cluster.members.push(member);
             // The first makes the database; the others copy it, and would only get in its way before that.
             cluster.start_member(number - 1)?;
-            cluster.wait_until("made", |cluster| cluster.leader().is_some())?;
+            cluster.wait_led()?;
         }
         cluster.wait_whole()?;
         Ok(cluster)
@@ -140,8 +140,13 @@ impl Patroni {
         })
     }
 
-    /// Runs SQL on the leader.
-    pub fn execute(&self, sql: &str) -> Result<()> {
+    /// Waits until one leads.
+    pub fn wait_led(&self) -> Result<()> {
+        self.wait_until("led", |cluster| cluster.leader().is_some())
+    }
+
+    /// Runs SQL on the leader; the rows.
+    pub fn execute(&self, sql: &str) -> Result<String> {
         let leader = self.leader().context("somebody leads")?;
         let port = self.members.get(leader).context("the leader is a member")?.port;
         let mut psql = self.postgres.command("psql")?;
@@ -159,7 +164,7 @@ impl Patroni {
         if !done.status.success() {
             bail!("{sql} fails: {}", String::from_utf8_lossy(&done.stderr));
         }
-        Ok(())
+        Ok(String::from_utf8(done.stdout)?)
     }
 
     /// The last lines of what each member has logged.
