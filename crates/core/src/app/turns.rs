@@ -57,7 +57,7 @@ pub struct Place<'a> {
 pub struct Found {
     /// The turn with its items, as they are stored.
     pub record: Arc<TurnRecord>,
-    /// The turn, if it runs here.
+    /// The turn, if it runs.
     pub live: Option<Arc<Live>>,
 }
 
@@ -109,8 +109,8 @@ impl Turns<'_> {
         let mut live = self.0.engine().find(&caller.tenant, turn);
         let mut record = self.0.store().turn(&caller.tenant, turn).await?.ok_or_else(missing)?;
         if live.is_none() && record.turn.state == TurnState::Running {
-            // It was accepted this moment, or it ended between the two looks; or it runs on another node.
-            live = self.0.engine().find_accepted(&caller.tenant, turn).await;
+            // It was accepted this moment, or runs on another node; or it ended between the two looks.
+            live = self.0.engine().locate(&caller.tenant, turn).await?;
             if live.is_none() {
                 record = self.0.store().turn(&caller.tenant, turn).await?.ok_or_else(missing)?;
             }
@@ -129,7 +129,7 @@ impl Turns<'_> {
         self.0.store().line(&caller.tenant, head, self.0.engine().settings().line_turns).await
     }
 
-    /// The parts of a turn from number `from`, as they were or as they come. Only of a turn that runs here, or whose stream
+    /// The parts of a turn from number `from`, as they were or as they come. Only of a turn that runs, or whose stream
     /// can be read again.
     pub fn replay(&self, found: &Found, from: u32) -> Replay {
         match &found.live {
@@ -145,7 +145,7 @@ impl Turns<'_> {
             caller.may_on(Action::Talk, agent)?;
         }
         let live = found.live.ok_or_else(|| Error::conflict(Conflict::NotInProgress, turn))?;
-        self.0.engine().cancel_here(&live, outcome, false).await
+        self.0.engine().cancel(&live, outcome, false).await
     }
 
     /// Deletes an ended turn with what it said, but for what stands in a conversation. `Conflict(Busy)` while it runs.
@@ -236,28 +236,29 @@ impl Turns<'_> {
         self.0.sessions().find(caller, agent, session).await?;
         caller.may_on(Action::Talk, agent)?;
         let turn = self.0.store().turn_by_tag(&caller.tenant, session, tag).await?;
-        let live = turn.and_then(|turn| self.0.engine().find(&caller.tenant, turn.id));
         let not_in_progress = || Error::conflict(Conflict::NotInProgress, tag);
+        let turn = turn.filter(|turn| turn.state == TurnState::Running).ok_or_else(not_in_progress)?;
+        let live = self.0.engine().locate(&caller.tenant, turn.id).await?;
         let live = live.ok_or_else(not_in_progress)?;
-        match self.0.engine().cancel_here(&live, outcome, detach).await {
+        match self.0.engine().cancel(&live, outcome, detach).await {
             Err(Error::Conflict { kind: Conflict::NotInProgress, .. }) => Err(not_in_progress()),
             done => done,
         }
     }
 
-    /// The turn that runs in a session's lane, here.
-    pub fn running(&self, session: &Session) -> Option<Arc<Live>> {
-        self.0.engine().running_in(&session.tenant, &Lane::session(session.id))
+    /// The turn that runs in a session's lane.
+    pub async fn running(&self, session: &Session) -> Result<Option<Arc<Live>>> {
+        self.0.engine().locate_in(&session.tenant, &Lane::session(session.id)).await
     }
 
     /// Stops what runs in a session, keeping what there is of the answer, and drops what waits for it. Returns the turn as it
-    /// ended; `None` if nothing ran here.
+    /// ended; `None` if nothing ran.
     pub async fn interrupt(&self, caller: &Caller, session: &Session) -> Result<Option<Arc<TurnRecord>>> {
         caller.may_on(Action::Talk, session.agent)?;
         self.0.engine().clear_lane(&session.tenant, &Lane::session(session.id)).await?;
         self.0.engine().all_accepted().await;
-        let Some(live) = self.running(session) else { return Ok(None) };
-        match self.0.engine().cancel_here(&live, CancelOutcome::KeepPartial, false).await {
+        let Some(live) = self.running(session).await? else { return Ok(None) };
+        match self.0.engine().cancel(&live, CancelOutcome::KeepPartial, false).await {
             Err(Error::Conflict { kind: Conflict::NotInProgress, .. }) => Ok(None),
             done => done.map(Some),
         }
@@ -294,9 +295,9 @@ impl Turns<'_> {
     /// Cancels any running turn of the tenant: for those who administer. What there is of the answer is kept.
     pub async fn cancel_any(&self, caller: &Caller, turn: TurnId) -> Result<Arc<TurnRecord>> {
         caller.may_administer()?;
-        let live = self.0.engine().find(&caller.tenant, turn);
+        let live = self.0.engine().locate(&caller.tenant, turn).await?;
         let live = live.ok_or_else(|| Error::conflict(Conflict::NotInProgress, turn))?;
-        self.0.engine().cancel_here(&live, CancelOutcome::KeepPartial, false).await
+        self.0.engine().cancel(&live, CancelOutcome::KeepPartial, false).await
     }
 
     /// What the session's turn with this alias has done: so far, if it runs.
@@ -307,9 +308,9 @@ impl Turns<'_> {
         let mut record = found.ok_or_else(missing)?;
         let mut live = None;
         if record.turn.state == TurnState::Running {
-            live = self.0.engine().find(&caller.tenant, record.turn.id);
+            live = self.0.engine().locate(&caller.tenant, record.turn.id).await?;
             if live.is_none() {
-                // It ended between the two looks; or it runs on another node, and is shown as far as it is stored.
+                // It ended between the two looks.
                 let again = self.0.store().turn_by_alias(&caller.tenant, session, alias).await?;
                 record = again.ok_or_else(missing)?;
             }
@@ -347,9 +348,9 @@ impl Turns<'_> {
         self.0.store().parts(&caller.tenant, turn, from, limit).await
     }
 
-    /// The turn, if it runs here.
-    pub fn live(&self, caller: &Caller, turn: TurnId) -> Option<Arc<Live>> {
-        self.0.engine().find(&caller.tenant, turn)
+    /// The turn, if it runs.
+    pub async fn live(&self, caller: &Caller, turn: TurnId) -> Result<Option<Arc<Live>>> {
+        self.0.engine().locate(&caller.tenant, turn).await
     }
 
     /// Passes a request on, as it stands, to the server that answers for an agent; `None` if its model has no such server.

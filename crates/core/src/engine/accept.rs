@@ -20,13 +20,13 @@ use crate::session::Session;
 use crate::store::{Accept, Keyed, RequestKey, TurnRecord};
 use crate::turn::{Ending, Lane, NewTurn, Strand, Turn, TurnState};
 
-/// How long is waited before a lane is tried again that is held by another node.
+/// How long is waited before a lane is tried again that a dead node holds.
 const ELSEWHERE: Duration = Duration::from_millis(20);
 
 /// A turn that was started, joined, or found to have been run before.
 #[derive(Clone, Debug)]
 pub enum Started {
-    /// It runs here.
+    /// It runs.
     Live(Arc<Live>),
     /// It ran before; this is what stands.
     Stored(Arc<TurnRecord>),
@@ -49,7 +49,7 @@ impl Started {
         }
     }
 
-    /// A reader of its parts, if it still runs here.
+    /// A reader of its parts, if it still runs.
     pub fn read(&self) -> Option<PartReader> {
         match self {
             Self::Live(live) => Some(live.read(0)),
@@ -143,18 +143,19 @@ impl Engine {
                     }
                     WhenBusy::Interrupt | WhenBusy::Steer => {
                         self.all_accepted().await;
-                        let running = self.running_in(&setting.caller.tenant, &lane);
-                        match (when_busy, &running) {
-                            (WhenBusy::Interrupt, _) => self.clear(&setting, &lane, running.as_deref()).await?,
-                            (_, Some(live)) if request.is_none() && self.steer(live, &new) => {
-                                return Ok(Started::Live(live.clone()));
-                            }
-                            // It takes no more, or not this: it will be a turn of its own.
-                            _ => {}
+                        let tenant = &setting.caller.tenant;
+                        let running = self.locate_in(tenant, &lane).await?;
+                        if when_busy == WhenBusy::Interrupt {
+                            self.clear_lane(tenant, &lane).await?;
                         }
                         match running {
+                            Some(live) if when_busy == WhenBusy::Interrupt => self.supersede(&live).await?,
+                            Some(live) if request.is_none() && self.steer(&live, &new).await? => {
+                                return Ok(Started::Live(live));
+                            }
+                            // It takes no more, or not this: it will be a turn of its own.
                             Some(live) => live.closed().await,
-                            // It has ended meanwhile; or, if that is so twice, it runs elsewhere.
+                            // It has ended meanwhile; or, if that is so twice, its node is dead.
                             None if missed => tokio::time::sleep(ELSEWHERE).await,
                             None => missed = true,
                         }
@@ -237,11 +238,10 @@ impl Engine {
         Ok(started)
     }
 
-    /// The turn that a repeated request began: joined if it runs here, else as it stands. One that a crash cut short
+    /// The turn that a repeated request began: joined if it runs, else as it stands. One that a crash cut short
     /// answers that, and is not run again.
     async fn replayed(&self, asked: &Turn, id: TurnId) -> Result<Started> {
-        self.all_accepted().await;
-        if let Some(live) = self.find(&asked.tenant, id) {
+        if let Some(live) = self.locate(&asked.tenant, id).await? {
             return Ok(Started::Live(live));
         }
         let record = self.0.ports.store.turn(&asked.tenant, id).await?;
@@ -275,15 +275,6 @@ impl Engine {
         in_lane.find(|l| l.phase() != super::live::Phase::Closed).cloned()
     }
 
-    /// Drops what waits for the lane, and interrupts what runs in it.
-    async fn clear(&self, setting: &Setting, lane: &Lane, running: Option<&Live>) -> Result<()> {
-        self.clear_lane(&setting.caller.tenant, lane).await?;
-        if let Some(live) = running {
-            live.interrupt(Ending::Superseded);
-        }
-        Ok(())
-    }
-
     /// Drops what waits for the lane.
     pub(crate) async fn clear_lane(&self, tenant: &TenantId, lane: &Lane) -> Result<()> {
         self.0.ports.store.clear_queue(tenant, lane).await?;
@@ -293,10 +284,10 @@ impl Engine {
 
     /// Steers a text in. What the caller gave a name or a context is no mere text: it must be found, or repeated, as a
     /// turn of its own.
-    fn steer(&self, live: &Live, new: &NewTurn) -> bool {
+    async fn steer(&self, live: &Arc<Live>, new: &NewTurn) -> Result<bool> {
         let named = new.alias.is_some() || new.tag.is_some() || new.contexts.is_some();
         let plain = matches!(new.input.as_slice(), [NewItem { body: ItemBody::UserMessage { .. }, .. }]);
-        !named && plain && self.steer_here(live, new.text())
+        Ok(!named && plain && self.steer_text(live, new.text()).await?)
     }
 
     /// Steers a text into a turn that runs here; `false` if it takes no more.

@@ -1,7 +1,7 @@
 //! This node's place among the nodes: its beat, who else lives, and what all of them are asked.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -26,7 +26,7 @@ pub(crate) struct Cluster {
     /// The other nodes, as they were at the last beat.
     others: Mutex<Arc<[Node]>>,
     /// Turns that run elsewhere and are looked at from here.
-    pub mirrors: Mutex<HashMap<(TenantId, TurnId), Weak<Live>>>,
+    mirrors: Mutex<HashMap<(TenantId, TurnId), Weak<Live>>>,
 }
 
 /// Since when each node's beat has been what it is.
@@ -56,6 +56,11 @@ impl Cluster {
             asked.ignore("the node finds out by itself");
         });
         join_all(asked).await;
+    }
+
+    pub fn mirrors(&self) -> MutexGuard<'_, HashMap<(TenantId, TurnId), Weak<Live>>> {
+        // Whole after each of its methods.
+        self.mirrors.lock().unwrap_or_else(|e| e.into_inner())
     }
 
     fn beaten(&self) -> Duration {
@@ -109,7 +114,16 @@ impl Engine {
             Err(error) => tracing::warn!(%error, "the other nodes cannot be told that this one lives"),
         }
         self.agree(cluster).await.ignore("the next beat measures again");
-        self.look(cluster, seen).await.ignore("the next beat looks again");
+        // While the database is away nobody's beat can rise, and nobody is dead for that: silence is counted anew.
+        let is_away = || self.0.ports.timer.elapsed().saturating_sub(asked) >= self.0.settings.beat;
+        if is_away() {
+            seen.clear();
+        }
+        let looked = self.look(cluster, seen).await;
+        if looked.is_err() || is_away() {
+            seen.clear();
+        }
+        looked.ignore("the next beat looks again");
         self.end_strays().await.ignore("the next beat looks again");
         self.compare_leases().await.ignore("the next beat compares again");
     }

@@ -1,11 +1,11 @@
-//! A turn that runs in this process: its parts so far, who reads them, and how it ends.
+//! A turn that runs: its parts so far, who reads them, and how it ends.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Time;
@@ -26,7 +26,7 @@ pub enum Outcome {
     Gone,
 }
 
-/// A turn that runs here. Shared by the task that runs it and everyone who reads it.
+/// A turn that runs. Shared by everyone who reads it, and by the task that runs it, or that mirrors how it runs elsewhere.
 pub struct Live {
     /// As it was accepted.
     pub turn: Turn,
@@ -45,6 +45,8 @@ pub struct Live {
     /// Held while parts are stored, so that two batches never overlap: the later one would not be stored.
     pub(super) storing: tokio::sync::Mutex<()>,
     readers: AtomicUsize,
+    /// Where it runs on another node: wakes the task that feeds this.
+    mirror: Option<Arc<Notify>>,
 }
 
 #[derive(Default)]
@@ -97,13 +99,55 @@ impl Live {
             stop: CancellationToken::new(),
             storing: tokio::sync::Mutex::new(()),
             readers: AtomicUsize::new(0),
+            mirror: None,
         }
+    }
+
+    /// A turn that runs elsewhere.
+    pub(super) fn mirror(turn: Turn, input: Vec<Item>, fence: Fence, accepted: Duration) -> Self {
+        let mut live = Self::new(turn, input, fence, accepted);
+        live.mirror = Some(Arc::default());
+        live
+    }
+
+    /// Whether it runs elsewhere.
+    pub(super) fn is_mirror(&self) -> bool {
+        self.mirror.is_some()
+    }
+
+    /// Has whoever feeds this look at once.
+    pub(super) fn wake(&self) {
+        if let Some(feed) = &self.mirror {
+            feed.notify_one();
+        }
+    }
+
+    /// Completes when the feed is to look: a reader came or went, or something was done to the turn. None is missed.
+    pub(super) fn woken(&self) -> impl Future<Output = ()> + Send + use<> {
+        let feed = self.mirror.clone();
+        async move {
+            match feed {
+                Some(feed) => feed.notified().await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// How many parts there are.
+    pub(super) fn count(&self) -> u32 {
+        u32::try_from(self.log().parts.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether it was told to its end.
+    pub(super) fn is_told(&self) -> bool {
+        self.log().has_ended()
     }
 
     /// Its parts from number `from`: those there are, then the rest as they come, up to and with the
     /// [`PartBody::End`]. Dropping the reader ends this view only.
     pub fn read(self: &Arc<Self>, from: u32) -> PartReader {
         self.readers.fetch_add(1, Ordering::Relaxed);
+        self.wake();
         PartReader { live: self.clone(), visible: self.visible.subscribe(), next: from, ready: VecDeque::new() }
     }
 
@@ -351,6 +395,15 @@ impl Live {
     }
 }
 
+impl Drop for Live {
+    fn drop(&mut self) {
+        if self.is_mirror() {
+            // Nobody looks at it any more: the feed ends.
+            self.stop.cancel();
+        }
+    }
+}
+
 impl std::fmt::Debug for Live {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Live").field("turn", &self.turn.id).field("phase", &self.phase()).finish_non_exhaustive()
@@ -393,6 +446,10 @@ impl Drop for PartReader {
     fn drop(&mut self) {
         if self.live.readers.fetch_sub(1, Ordering::Relaxed) > 1 {
             return;
+        }
+        if self.live.is_mirror() {
+            // Its node finds that nobody listens here.
+            return self.live.wake();
         }
         match self.live.phase() {
             // The end stands and nobody listens any more.

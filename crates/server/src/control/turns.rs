@@ -144,12 +144,12 @@ pub(super) async fn cancel(
     Ok(Json(whole(&control, &caller, turn.id).await?))
 }
 
-/// A turn with its items: those that it has made so far, if it runs here.
+/// A turn with its items: those that it has made so far, if it runs.
 async fn whole(control: &Control, caller: &Caller, turn: TurnId) -> Result<TurnView, Error> {
     let turns = control.app().turns();
     let record = turns.any(caller, turn).await?;
     let live = match record.turn.state {
-        TurnState::Running => turns.live(caller, turn),
+        TurnState::Running => turns.live(caller, turn).await?,
         TurnState::Ended { .. } => None,
     };
     let mut view = TurnView::from(record);

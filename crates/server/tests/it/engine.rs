@@ -77,7 +77,7 @@ async fn every_reader_reads_the_same_parts_from_wherever_it_starts() {
     let world = World::new().await;
     let seat = world.seat().await;
     let started = seat.start(say("count")).await.unwrap();
-    let live = world.app.turns().live(&seat.caller, started.turn().id).unwrap();
+    let live = world.app.turns().live(&seat.caller, started.turn().id).await.unwrap().unwrap();
     let call = world.call().await;
     let mut readers = Vec::new();
     for n in 0..PARTS {

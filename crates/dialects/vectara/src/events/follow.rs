@@ -37,10 +37,11 @@ const LOOK: Duration = Duration::from_millis(100);
 pub(super) async fn check(scene: &Scene, since: Since) -> Result<(), Failure> {
     let Since::Event(turn, position) = since else { return Ok(()) };
     let found = scene.app.record().turn(&scene.session, turn).await?;
-    let known = found.is_some_and(|record| {
-        let running = record.turn.number.is_none() && scene.app.turns().live(&scene.caller, turn).is_some();
-        running || record.turn.number.is_some() && record.items.iter().any(|item| item.position == position)
-    });
+    let known = match found {
+        Some(record) if record.turn.number.is_some() => record.items.iter().any(|item| item.position == position),
+        Some(_) => scene.app.turns().live(&scene.caller, turn).await?.is_some(),
+        None => false,
+    };
     if known { Ok(()) } else { Err(no_event("since", &event_id(turn, position))) }
 }
 
@@ -150,7 +151,7 @@ async fn tell_all(
     let mut after = place(scene, since).await?;
     loop {
         // Looked for first: what ends after this look is found in the store or here.
-        let live = scene.app.turns().running(&scene.session);
+        let live = scene.app.turns().running(&scene.session).await?;
         after = catch_up(out, scene, after, &mut seen, own).await?;
         if own.is_some_and(|own| seen.contains(&own)) {
             return Ok(());

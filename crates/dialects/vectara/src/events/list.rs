@@ -33,7 +33,7 @@ pub(super) async fn list(asked: Asked, agent: Agent) -> Answer {
     let (app, record) = (asked.app(), asked.app().record());
     let limit = paging.limit as usize;
     for last_try in (0..TRIES).map(|tried| tried + 1 == TRIES) {
-        let running = Running::of(app, &session).filter(|_| !last_try);
+        let running = Running::of(app, &session).await?.filter(|_| !last_try);
         let after = after(app, &session, &paging, running.as_ref()).await?;
         let slice = Slice { order: Order::OldestFirst, after, before: None, limit: paging.limit };
         let found = record.list(&session, hidden, &slice).await?;
@@ -42,7 +42,7 @@ pub(super) async fn list(asked: Asked, agent: Agent) -> Answer {
         let mut events: Vec<_> = found.items.iter().map(|entry| stored(session.key.as_str(), entry, &tools)).collect();
         let mut more = found.more;
         if let Some(running) = running {
-            if !running.runs(app, &session) {
+            if !running.runs(app, &session).await? {
                 continue;
             }
             total += running.events.len() as u64;

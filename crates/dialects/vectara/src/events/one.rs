@@ -19,7 +19,7 @@ use crate::operation::Answer;
 pub(super) async fn get(asked: Asked, agent: Agent) -> Answer {
     let session = asked.session(&agent).await?;
     let (turn, position) = named(&asked)?;
-    let running = Running::of(asked.app(), &session).filter(|running| running.turn == turn);
+    let running = Running::of(asked.app(), &session).await?.filter(|running| running.turn == turn);
     let entry = match (asked.app().record().get(&session, turn, position).await, running) {
         (Err(Error::NotFound { .. }), Some(running)) => {
             let found = running.events.into_iter().find(|(at, _)| *at == position);

@@ -2,6 +2,7 @@
 
 use sederunt_core::App;
 use sederunt_core::agent::Opaque;
+use sederunt_core::error::Result;
 use sederunt_core::id::TurnId;
 use sederunt_core::session::Session;
 use sederunt_core::turn::Recording;
@@ -18,11 +19,9 @@ pub(super) struct Running {
 
 impl Running {
     /// What runs in a session, if anything does that will be kept.
-    pub fn of(app: &App, session: &Session) -> Option<Self> {
-        let live = app.turns().running(session)?;
-        if live.turn.recording == Recording::Nothing {
-            return None;
-        }
+    pub async fn of(app: &App, session: &Session) -> Result<Option<Self>> {
+        let live = app.turns().running(session).await?;
+        let Some(live) = live.filter(|live| live.turn.recording != Recording::Nothing) else { return Ok(None) };
         let key = session.key.as_str();
         let schema = Kept::of(&live.turn.extra).schema;
         let mut tools = Tools::default();
@@ -33,11 +32,11 @@ impl Running {
             let head = Head { session: key, turn: live.turn.id, position, created };
             events.push((position, event(&head, &body, &Opaque::new(), schema.as_deref(), &tools)));
         }
-        Some(Self { turn: live.turn.id, events })
+        Ok(Some(Self { turn: live.turn.id, events }))
     }
 
     /// Whether it still runs.
-    pub fn runs(&self, app: &App, session: &Session) -> bool {
-        app.turns().running(session).is_some_and(|live| live.turn.id == self.turn)
+    pub async fn runs(&self, app: &App, session: &Session) -> Result<bool> {
+        Ok(app.turns().running(session).await?.is_some_and(|live| live.turn.id == self.turn))
     }
 }

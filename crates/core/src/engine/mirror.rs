@@ -1,0 +1,314 @@
+//! A turn that runs on another node, as it is seen from here: a [`Live`] that is fed with what the store has of the turn and,
+//! while somebody reads it here, with what its node tells.
+//!
+//! A reader here counts there as long as the two nodes can reach each other. When they cannot, parts come from the store,
+//! which has them a moment later. The end is always the one that stands in the store.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::Engine;
+use super::cluster::Cluster;
+use super::live::{Live, Outcome, Phase};
+use super::rest::rest;
+use crate::error::{Error, FaultKind, Ignore, Result};
+use crate::id::{TenantId, TurnId};
+use crate::item::Item;
+use crate::node::{Node, Told};
+use crate::part::{Part, PartBody};
+use crate::store::{Fence, TurnRecord};
+use crate::turn::{Lane, Recording, TurnState};
+
+/// How long the store is left alone between two looks.
+const LOOK: Duration = Duration::from_millis(400);
+/// The longest time between two tries to reach the turn's node.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Parts read from the store at once.
+const BATCH: u32 = 1_000;
+
+impl Engine {
+    /// The turn as it runs elsewhere; `None` if it runs nowhere. Those who ask for it at once share it.
+    pub(super) async fn mirror(&self, tenant: &TenantId, turn: TurnId) -> Result<Option<Arc<Live>>> {
+        let Some(cluster) = self.0.cluster.clone() else { return Ok(None) };
+        if let Some(live) = cluster.mirrored(tenant, turn) {
+            return Ok(Some(live));
+        }
+        let Some(record) = self.0.ports.store.turn(tenant, turn).await? else { return Ok(None) };
+        if record.turn.state != TurnState::Running {
+            return Ok(None);
+        }
+        let TurnRecord { turn, mut items } = record;
+        items.truncate(turn.inputs as usize);
+        // What is written of it is written elsewhere.
+        let fence = Fence { lane: turn.lane.clone(), node: self.0.node, token: -1 };
+        let live = Arc::new(Live::mirror(turn, items, fence, self.0.ports.timer.elapsed()));
+        let feed = Feed {
+            engine: self.clone(),
+            cluster: cluster.clone(),
+            tenant: tenant.clone(),
+            turn: live.turn.id,
+            lane: live.turn.lane.clone(),
+            recording: live.turn.recording,
+            live: Arc::downgrade(&live),
+        };
+        // What there is by now is there when it is first looked at.
+        feed.take_stored(&live).await?;
+        if let Some(other) = cluster.put_mirror(&live) {
+            return Ok(Some(other));
+        }
+        let dropped = live.stop.clone();
+        self.0.tasks.spawn(feed.run(dropped, self.0.stopping.clone()));
+        Ok(Some(live))
+    }
+}
+
+impl Cluster {
+    fn mirrored(&self, tenant: &TenantId, turn: TurnId) -> Option<Arc<Live>> {
+        self.mirrors().get(&(tenant.clone(), turn)).and_then(Weak::upgrade)
+    }
+
+    /// Shows a mirror to those who ask after this; the one that they are shown already, if there is one.
+    fn put_mirror(&self, live: &Arc<Live>) -> Option<Arc<Live>> {
+        let mut mirrors = self.mirrors();
+        let place = mirrors.entry((live.turn.tenant.clone(), live.turn.id)).or_default();
+        let other = place.upgrade();
+        if other.is_none() {
+            *place = Arc::downgrade(live);
+        }
+        other
+    }
+
+    fn take_mirror(&self, tenant: &TenantId, turn: TurnId, live: &Weak<Live>) {
+        let mut mirrors = self.mirrors();
+        let key = (tenant.clone(), turn);
+        if mirrors.get(&key).is_some_and(|shown| shown.ptr_eq(live)) {
+            mirrors.remove(&key);
+        }
+    }
+}
+
+/// Feeds a mirror until the turn is over or nobody holds the mirror any more.
+struct Feed {
+    engine: Engine,
+    cluster: Arc<Cluster>,
+    tenant: TenantId,
+    turn: TurnId,
+    lane: Lane,
+    recording: Recording,
+    live: Weak<Live>,
+}
+
+/// Why its node tells no more of a turn.
+enum Silence {
+    /// All is told, or nobody listens here any more: the store knows the rest.
+    Told,
+    /// It cannot be reached, or broke off.
+    Broken,
+}
+
+impl Feed {
+    async fn run(self, dropped: CancellationToken, stopping: CancellationToken) {
+        tokio::select! {
+            () = dropped.cancelled() => {}
+            () = stopping.cancelled() => {
+                if let Some(live) = self.live.upgrade() {
+                    let broken = FaultKind::BrokenStream.with("this node stops");
+                    live.settle(Outcome::Unstored, Some(broken.into()));
+                }
+            }
+            () = self.feed() => {}
+        }
+        self.cluster.take_mirror(&self.tenant, self.turn, &self.live);
+    }
+
+    async fn feed(&self) {
+        let mut tries_again = Instant::now();
+        let mut pause = LOOK;
+        while let Some(live) = self.live.upgrade() {
+            let looked = self.look(&live).await;
+            match looked {
+                Ok(true) => return,
+                Ok(false) => {}
+                Err(error) => Err::<(), _>(error).ignore("looked for once more"),
+            }
+            let wants = self.wants(&live);
+            let woken = live.woken();
+            drop(live);
+            if wants && Instant::now() >= tries_again {
+                match self.listen().await {
+                    Silence::Told => pause = LOOK,
+                    Silence::Broken => {
+                        tries_again = Instant::now() + pause;
+                        pause = (pause * 2).min(LONGEST_PAUSE);
+                    }
+                }
+                // The store knows what became of it.
+                continue;
+            }
+            tokio::select! {
+                () = woken => {}
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+
+    /// Whether its node is to tell what it says: somebody reads it here, or the store never has it.
+    fn wants(&self, live: &Live) -> bool {
+        live.has_readers() || self.recording == Recording::Nothing
+    }
+
+    /// Takes in what the store has; whether the turn is over.
+    async fn look(&self, live: &Arc<Live>) -> Result<bool> {
+        // First the turn, then its parts: those of a turn that has ended are complete, or gone.
+        let Some(record) = self.engine.0.ports.store.turn(&self.tenant, self.turn).await? else {
+            live.abandon();
+            return Ok(true);
+        };
+        self.take_stored(live).await?;
+        let TurnState::Ended { ending } = &record.turn.state else { return Ok(false) };
+        let ending = ending.clone();
+        if self.recording == Recording::Nothing && !live.is_told() {
+            // What it said was told to us only, and not to its end.
+            let broken = FaultKind::BrokenStream.with("the node of the turn could not be reached");
+            live.settle(Outcome::Unstored, Some(broken.into()));
+            return Ok(true);
+        }
+        let missing = rest(&live.spoken(), &record);
+        let said = record.turn.ended.unwrap_or_else(|| self.engine.0.ports.clock.now());
+        live.push(missing, usize::MAX, said);
+        live.settle(Outcome::Ended(self.whole(live, record)), Some(ending));
+        Ok(true)
+    }
+
+    /// Adds the parts that the store has and the mirror has not.
+    async fn take_stored(&self, live: &Live) -> Result<()> {
+        let ports = &self.engine.0.ports;
+        loop {
+            let from = live.count();
+            let parts = ports.store.parts(&self.tenant, self.turn, from, BATCH).await?;
+            let last = parts.len() < BATCH as usize;
+            if live.count() != from || parts.first().is_some_and(|first| first.number != from) {
+                return Ok(());
+            }
+            live.push(parts.into_iter().map(|part| part.body).collect(), usize::MAX, ports.clock.now());
+            live.show();
+            if last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Has its node tell for as long as somebody listens here.
+    async fn listen(&self) -> Silence {
+        match self.listening().await {
+            Ok(silence) => silence,
+            Err(error) => {
+                Err::<(), _>(error).ignore("the store has it in a moment");
+                Silence::Broken
+            }
+        }
+    }
+
+    async fn listening(&self) -> Result<Silence> {
+        let Some(node) = self.node().await? else { return Ok(Silence::Broken) };
+        let Some(from) = self.live.upgrade().map(|live| live.count()) else { return Ok(Silence::Told) };
+        let mut told = self.cluster.membership.peers.listen(&node, &self.tenant, self.turn, from).await?;
+        loop {
+            let Some(woken) = self.live.upgrade().map(|live| live.woken()) else { return Ok(Silence::Told) };
+            let next = tokio::select! {
+                biased;
+                next = told.next() => next,
+                () = woken => {
+                    match self.live.upgrade() {
+                        Some(live) if self.wants(&live) => continue,
+                        _ => return Ok(Silence::Told),
+                    }
+                }
+            };
+            let Some(live) = self.live.upgrade() else { return Ok(Silence::Told) };
+            match next.transpose()? {
+                None => return Ok(Silence::Broken),
+                Some(Told::Part { part, at }) => {
+                    if !self.take(&live, part, at).await {
+                        return Ok(Silence::Broken);
+                    }
+                }
+                Some(Told::Ended) => self.ended(&live).await?,
+                Some(Told::Gone | Told::Over) => return Ok(Silence::Told),
+            }
+        }
+    }
+
+    /// Takes in a part; `false` if it is not the next one.
+    async fn take(&self, live: &Arc<Live>, part: Part, at: crate::clock::Time) -> bool {
+        match (part.number.cmp(&live.count()), part.body) {
+            (std::cmp::Ordering::Less, _) => true,
+            (std::cmp::Ordering::Greater, _) => false,
+            (std::cmp::Ordering::Equal, PartBody::End { ending }) => {
+                if live.phase() == Phase::Closed {
+                    live.end(ending);
+                } else {
+                    // Its end was not stored.
+                    live.settle(Outcome::Unstored, Some(ending));
+                }
+                true
+            }
+            (std::cmp::Ordering::Equal, body) => {
+                live.push(vec![body], usize::MAX, at);
+                live.show();
+                true
+            }
+        }
+    }
+
+    /// Its end stands; the model may speak on.
+    async fn ended(&self, live: &Arc<Live>) -> Result<()> {
+        let record = self.engine.0.ports.store.turn(&self.tenant, self.turn).await?;
+        match record {
+            Some(record) if record.turn.state != TurnState::Running => {
+                live.settle(Outcome::Ended(self.whole(live, record)), None);
+                Ok(())
+            }
+            _ => Err(Error::unavailable("the store does not know the turn's end")),
+        }
+    }
+
+    /// The record with what is not stored of it.
+    fn whole(&self, live: &Live, record: TurnRecord) -> Arc<TurnRecord> {
+        let mut record = record;
+        if self.recording == Recording::Nothing {
+            let now = record.turn.ended.unwrap_or(record.turn.created);
+            let bodies = live.items().into_iter().map(|item| (item, None)).collect();
+            let items: Vec<Item> = live.output(bodies, now, &self.engine.0.ports.ids);
+            record.items.extend(items);
+        }
+        Arc::new(record)
+    }
+
+    /// The node that the turn runs on.
+    async fn node(&self) -> Result<Option<Node>> {
+        self.engine.node_with(&self.cluster, &self.tenant, &self.lane, self.turn).await
+    }
+}
+
+impl Engine {
+    /// The node that a turn runs on, by its lane; `None` if that is held for it by nobody who is among the nodes.
+    pub(super) async fn node_with(
+        &self,
+        cluster: &Cluster,
+        tenant: &TenantId,
+        lane: &Lane,
+        turn: TurnId,
+    ) -> Result<Option<Node>> {
+        match self.0.ports.store.lease(tenant, lane).await? {
+            Some(lease) if lease.turn == turn && lease.fence.node != self.0.node => {
+                self.node_of(cluster, lease.fence.node).await
+            }
+            _ => Ok(None),
+        }
+    }
+}
