@@ -142,7 +142,7 @@ impl Postgres {
     }
 
     /// Sees to a database of this name, to be the template of others: made by `prepare`, which is told the URL of an empty
-    /// one and leaves no connection, unless there is one.
+    /// one, unless there is one.
     pub async fn template(&self, name: &str, prepare: impl AsyncFnOnce(String)) -> Result<()> {
         let there =
             |name: &str| self.execute("postgres", &format!("select 1 from pg_database where datname = '{name}'"));
@@ -151,6 +151,16 @@ impl Postgres {
         }
         let url = self.database()?;
         prepare(url.clone()).await;
+        // Whoever prepared it may still be leaving.
+        let leave = format!(
+            "select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = '{}'",
+            name_of(&url)
+        );
+        self.execute("postgres", &leave)?;
+        // Nobody may be connected to what is renamed or copied, and a client's goodbye may still be on its way.
+        let others =
+            format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{}'", name_of(&url));
+        self.execute("postgres", &others)?;
         // Of several that prepare one at once, the first gives it the name.
         let renamed = self.execute("postgres", &format!("alter database {} rename to {name}", name_of(&url)));
         if renamed.is_err() && there(name)? == "1" {
