@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::azure::Desk;
 use crate::azure::talk::{desk_of, events, openai, plan};
-use crate::harness::{House, Reply, plain_client};
+use crate::harness::{House, Reply, client, plain_client};
 use crate::world::soon;
 
 /// A fresh database.
@@ -23,8 +23,8 @@ fn database() -> String {
 /// A desk on one node, and another node at which alice sits as well.
 async fn two() -> (Desk, Desk) {
     let url = database();
-    let first = desk_of(plan().on(&url, 1)).await;
-    let second = Desk::of(plan().on(&url, 2)).await;
+    let first = desk_of(plan().on(&url, 1).set("http.drain", "0s")).await;
+    let second = Desk::of(plan().on(&url, 2).set("http.drain", "0s")).await;
     (first, second)
 }
 
@@ -197,7 +197,7 @@ async fn nodes_speak_mutual_tls_where_it_is_set_up_and_take_nobody_without_a_cer
         let plan = plan().on(&url, number).set("node.tls.cert", &path("cert.pem"));
         plan.set("node.tls.key", &path("key.pem")).set("node.tls.ca", &path("ca.pem"))
     };
-    let one = desk_of(under_tls(1)).await;
+    let one = desk_of(under_tls(1).set("http.drain", "0s")).await;
     let two = Desk::of(under_tls(2)).await;
     let response = one.hanging(true).await;
     until(&mut two.follow(&response, None).await, "\"delta\":\"two \"").await;
@@ -207,8 +207,7 @@ async fn nodes_speak_mutual_tls_where_it_is_set_up_and_take_nobody_without_a_cer
     );
     // Without a certificate there is no connection to speak on.
     let metrics = format!("{}/metrics", two.house.ready.internal.clone().unwrap());
-    let ca = reqwest::Certificate::from_pem(&std::fs::read(path("ca.pem")).unwrap()).unwrap();
-    let stranger = reqwest::Client::builder().tls_certs_only([ca]).build().unwrap();
+    let stranger = client(Some(path("ca.pem").as_ref()));
     assert!(stranger.get(metrics).send().await.is_err());
     one.house.stop().await;
     two.house.stop().await;
@@ -238,10 +237,10 @@ async fn a_server_whose_database_is_away_says_so_and_serves_again_by_itself() {
     postgres.stop(Stop::Immediate).unwrap();
     house.stranger().get("/readyz").await.expect(503);
     house.stranger().get("/healthz").await.expect(200);
-    house.alice().get("/api/v2/aipAgents/agents?preview=true").await.expect(503);
+    let echo = format!("/api/v2/aipAgents/agents/{}?preview=true", house.agent("echo").rid);
+    house.alice().get(&echo).await.expect(503);
     postgres.restart().unwrap();
     soon(async { while house.stranger().get("/readyz").await.status != 200 {} }).await;
-    let echo = format!("/api/v2/aipAgents/agents/{}?preview=true", house.agent("echo").rid);
     house.alice().get(&echo).await.expect(200);
     house.stop().await;
 }

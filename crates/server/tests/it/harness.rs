@@ -260,7 +260,7 @@ pub fn plain_client() -> Client {
 }
 
 /// A client that trusts this root and nothing else.
-fn client(ca: Option<&Path>) -> Client {
+pub fn client(ca: Option<&Path>) -> Client {
     let mut roots = RootCertStore::empty();
     if let Some(ca) = ca {
         roots.add(CertificateDer::from_pem_file(ca).unwrap()).unwrap();
