@@ -22,6 +22,7 @@ mod oauth;
 mod operation;
 mod paging;
 mod pattern;
+mod references;
 mod roles;
 mod secrets;
 mod sessions;

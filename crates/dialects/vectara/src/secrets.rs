@@ -1,5 +1,6 @@
 //! Secrets of agents and sessions: named texts that are kept sealed and never shown again.
 
+use sederunt_core::App;
 use serde_json::{Map, Value};
 
 use crate::asked::Asked;
@@ -57,7 +58,7 @@ pub(crate) fn merged(
                 kept.shift_remove(*name);
             }
             Some(secret) => {
-                let sealed = ports.vault.seal(&ports.ids, &format!("{owner}: {name}"), secret)?;
+                let sealed = ports.vault.seal(&ports.ids, &about(owner, name), secret)?;
                 kept.insert((*name).to_owned(), sealed.into());
             }
         }
@@ -66,6 +67,21 @@ pub(crate) fn merged(
         return Err(Failure::invalid("secrets", format!("there can be at most {MOST} secrets")));
     }
     Ok(kept)
+}
+
+/// The secrets as they were given.
+pub(crate) fn opened(app: &App, owner: &str, kept: &Map<String, Value>) -> Result<Map<String, Value>, Failure> {
+    let open = |(name, sealed): (&String, &Value)| {
+        let about = about(owner, name);
+        let secret = app.ports().vault.open(&about, sealed.as_str().unwrap_or_default())?;
+        Ok((name.clone(), secret.into()))
+    };
+    kept.iter().map(open).collect()
+}
+
+/// What a secret is sealed as.
+fn about(owner: &str, name: &str) -> String {
+    format!("{owner}: {name}")
 }
 
 /// The secrets' names, with stars where their values would be.

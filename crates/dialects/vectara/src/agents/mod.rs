@@ -23,6 +23,7 @@ use axum::Router;
 use axum::routing::get;
 use sederunt_core::caller::Action;
 
+pub(crate) use secrets::{owner as secrets_owner, sealed as secrets_of};
 pub(crate) use shape::Shape;
 
 use crate::operation::{agent_operation, operation};

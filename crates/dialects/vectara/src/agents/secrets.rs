@@ -32,10 +32,10 @@ async fn write(mut asked: Asked, agent: Agent, merge: bool) -> Answer {
     asked.timeout()?;
     let body = asked.json().await?;
     let given = given(&Fields::body(&body), SECRETS)?.unwrap_or_default();
-    let owner = format!("agent {}", agent.id);
+    let owner = owner(&agent);
     let agents = asked.app().agents();
     let revised = agents.revise(&asked.caller, agent.id, |agent, _| {
-        let kept = if merge { kept(agent).cloned().unwrap_or_default() } else { Map::new() };
+        let kept = if merge { sealed(agent) } else { Map::new() };
         let merged = merged(&asked, &owner, kept, &given)?;
         let ours = agent.extra.entry(NAME.to_owned()).or_insert_with(|| json!({}));
         if let Some(ours) = ours.as_object_mut() {
@@ -47,11 +47,17 @@ async fn write(mut asked: Asked, agent: Agent, merge: bool) -> Answer {
     Ok(view(&agent))
 }
 
-fn kept(agent: &Agent) -> Option<&Map<String, Value>> {
-    agent.extra.get(NAME).and_then(|ours| ours.get(SECRETS)).and_then(Value::as_object)
+/// Whose secrets they are, for the vault.
+pub(crate) fn owner(agent: &Agent) -> String {
+    format!("agent {}", agent.id)
+}
+
+/// The sealed secrets by name.
+pub(crate) fn sealed(agent: &Agent) -> Map<String, Value> {
+    let ours = agent.extra.get(NAME).and_then(|ours| ours.get(SECRETS)).and_then(Value::as_object);
+    ours.cloned().unwrap_or_default()
 }
 
 fn view(agent: &Agent) -> axum::response::Response {
-    let masked = kept(agent).map(masked).unwrap_or_default();
-    answer::json(&json!({SECRETS: masked}))
+    answer::json(&json!({SECRETS: masked(&sealed(agent))}))
 }

@@ -80,7 +80,7 @@ async fn bring(asked: &Asked, mut scene: Scene, outputs: &[Output<'_>], stream: 
         if scene.session.running > 0 && scene.session.status(scene.app.now()) == SessionStatus::Active {
             return Err(busy(&scene));
         }
-        let waiting = pending(&scene.app, &scene.session, &scene.shape).await?;
+        let waiting = pending(&scene.app, &scene.agent, &scene.session, &scene.shape).await?;
         let results = results(outputs, &waiting, &scene.shape)?;
         let new = scene.turn(results, TurnKind::Outputs, stream).await?;
         let new = NewTurn { answers: scene.session.last_turn, ..new };

@@ -2,6 +2,7 @@
 //! for is told as the output of a tool.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use sederunt_core::agent::Opaque;
 use sederunt_core::clock::Time;
@@ -12,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::id::event_id;
+use super::overrides::{unpin, written};
 use crate::NAME;
+use crate::agents::Shape;
 use crate::artifacts::uploaded;
 use crate::timestamp::timestamp;
 
@@ -48,10 +51,13 @@ pub(super) struct KeptItem {
     /// The tool whose output it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool: Option<String>,
+    /// What was pinned among the arguments of its call, with stars for secrets.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub pinned: Map<String, Value>,
 }
 
 impl KeptItem {
-    fn of(extra: &Opaque) -> Self {
+    pub fn of(extra: &Opaque) -> Self {
         extra.get(NAME).and_then(|kept| Self::deserialize(kept).ok()).unwrap_or_default()
     }
 
@@ -70,44 +76,47 @@ pub(super) struct Head<'a> {
     pub created: Time,
 }
 
-/// The names of tools by their calls, as far as they have been met, and where the calls stand.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Tools(HashMap<(TurnId, String), (String, u32)>);
+/// The tools of an agent, and the names of tools by their calls, as far as they have been met.
+#[derive(Clone, Debug)]
+pub(super) struct Tools {
+    shape: Arc<Shape>,
+    met: HashMap<(TurnId, String), String>,
+}
 
 impl Tools {
-    /// Those that the calls among these items name.
-    pub fn of<'a>(items: impl IntoIterator<Item = &'a Item>) -> Self {
-        let mut tools = Self::default();
-        items.into_iter().for_each(|item| tools.meet(item.turn, &item.body, item.position));
+    /// Of an agent of this shape; no call was met.
+    pub fn new(shape: Arc<Shape>) -> Self {
+        Self { shape, met: HashMap::new() }
+    }
+
+    /// The same, with what the calls among these items name.
+    pub fn of<'a>(shape: Arc<Shape>, items: impl IntoIterator<Item = &'a Item>) -> Self {
+        let mut tools = Self::new(shape);
+        items.into_iter().for_each(|item| tools.meet(item.turn, &item.body));
         tools
     }
 
-    /// Remembers a call at this position.
-    pub fn meet(&mut self, turn: TurnId, body: &ItemBody, position: u32) {
+    /// Remembers a call.
+    pub fn meet(&mut self, turn: TurnId, body: &ItemBody) {
         if let ItemBody::ToolCall(ToolCall { call, tool, .. }) = body {
-            self.0.insert((turn, call.clone()), (tool.clone(), position));
+            self.met.insert((turn, call.clone()), tool.clone());
         }
-    }
-
-    /// Where a call of the turn stands.
-    pub fn position(&self, turn: TurnId, call: &str) -> Option<u32> {
-        self.0.get(&(turn, call.to_owned())).map(|(_, position)| *position)
     }
 
     /// Whether the tool of this result, in this turn, is known.
     pub fn knows(&self, turn: TurnId, call: &str) -> bool {
-        self.0.contains_key(&(turn, call.to_owned()))
+        self.met.contains_key(&(turn, call.to_owned()))
     }
 
     /// Takes over for a turn what the turn before it called.
     pub fn inherit(&mut self, turn: TurnId, before: &TurnRecord) {
         for item in &before.items {
-            self.meet(turn, &item.body, item.position);
+            self.meet(turn, &item.body);
         }
     }
 
     fn name(&self, turn: TurnId, call: &str) -> &str {
-        self.0.get(&(turn, call.to_owned())).map_or("", |(tool, _)| tool)
+        self.met.get(&(turn, call.to_owned())).map_or("", String::as_str)
     }
 }
 
@@ -146,10 +155,14 @@ pub(super) fn event(head: &Head<'_>, body: &ItemBody, extra: &Opaque, schema: Op
         },
         ItemBody::Refusal { text } => ("agent_output", json!({"content": text})),
         ItemBody::Reasoning { text } => ("thinking", json!({"content": text})),
-        ItemBody::ToolCall(call) => ("tool_input", called(call)),
+        ItemBody::ToolCall(call) => ("tool_input", called(call, &tools.shape)),
         ItemBody::ToolResult(result) => {
             let name = kept.tool.as_deref().unwrap_or_else(|| tools.name(head.turn, &result.call));
-            ("tool_output", answered(name, result))
+            let mut told = answered(name, result);
+            if !kept.pinned.is_empty() {
+                told["resolved_argument_overrides"] = Value::Object(kept.pinned);
+            }
+            ("tool_output", told)
         }
         ItemBody::Contexts { contexts } => {
             ("tool_output", output(&event_id(head.turn, head.position), "retrieval", json!({"contexts": contexts})))
@@ -203,13 +216,22 @@ fn said(text: &str) -> Value {
     json!({"messages": [{"type": "text", "content": text}]})
 }
 
-fn called(call: &ToolCall) -> Value {
-    json!({
+fn called(call: &ToolCall, shape: &Shape) -> Value {
+    let mut told = json!({
         "tool_call_id": call.call,
         "tool_configuration_name": call.tool,
         "tool_name": call.tool,
-        "tool_input": call.arguments,
-    })
+    });
+    let mut arguments = call.arguments.clone();
+    if let Some(kind) = shape.tools().get(&call.tool).and_then(|tool| tool.get("type")) {
+        told["tool_type"] = kind.clone();
+    }
+    if let Some(pinned) = written(shape, &call.tool) {
+        pinned.keys().for_each(|path| unpin(&mut arguments, path));
+        told["argument_override_paths"] = pinned.keys().map(String::as_str).collect();
+    }
+    told["tool_input"] = Value::Object(arguments);
+    told
 }
 
 fn answered(name: &str, result: &ToolResult) -> Value {
@@ -246,7 +268,8 @@ mod tests {
     fn told(body: &ItemBody, schema: Option<&str>) -> Value {
         let at = Time::parse("2026-05-28T22:17:09.627Z").unwrap();
         let head = Head { session: "ase_x", turn: TurnId(uuid::Uuid::nil()), position: 2, created: at };
-        event(&head, body, &Opaque::new(), schema, &Tools::default())
+        let tools = Tools::new(Arc::new(Shape::of("x", &Default::default())));
+        event(&head, body, &Opaque::new(), schema, &tools)
     }
 
     #[test]

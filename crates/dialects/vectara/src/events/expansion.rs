@@ -1,18 +1,19 @@
 //! From the parts of a turn to the frames of a stream. The same parts make the same frames; positions, and with them the ids
 //! of events, are those that the items will have once they are stored.
 
+use std::sync::Arc;
+
 use sederunt_core::agent::Opaque;
 use sederunt_core::clock::Time;
 use sederunt_core::error::FaultKind;
 use sederunt_core::id::TurnId;
-use sederunt_core::item::{Item, ItemBody, ToolCall};
+use sederunt_core::item::{Item, ItemBody};
 use sederunt_core::part::PartBody;
 use sederunt_core::turn::{Ending, Turn, Usage};
 use serde_json::{Value, json};
 
 use super::event::{self, Head, Kept, Tools, formed, unstored};
 use super::id::event_id;
-use super::outstanding::{Pending, merged};
 use super::usage::usage;
 use crate::agents::Shape;
 use crate::timestamp::timestamp;
@@ -32,7 +33,6 @@ pub(super) struct Expansion {
     waits: bool,
     open: Option<Open>,
     tools: Tools,
-    calls: Vec<ToolCall>,
     used: Option<Usage>,
 }
 
@@ -56,7 +56,7 @@ enum Sort {
 
 impl Expansion {
     /// Of a turn of the session of this key, from this position on. With `waits`, a call is told before the text beside it.
-    pub fn new(session: &str, turn: &Turn, from: u32, waits: bool) -> Self {
+    pub fn new(session: &str, turn: &Turn, shape: Arc<Shape>, from: u32, waits: bool) -> Self {
         Self {
             session: session.to_owned(),
             turn: turn.id,
@@ -65,8 +65,7 @@ impl Expansion {
             schema: Kept::of(&turn.extra).schema,
             waits,
             open: None,
-            tools: Tools::default(),
-            calls: Vec::new(),
+            tools: Tools::new(shape),
             used: None,
         }
     }
@@ -85,13 +84,11 @@ impl Expansion {
             PartBody::Refusal { delta } => self.grow(Sort::Refusal, delta, now, &mut frames),
             PartBody::Reasoning { delta } => self.grow(Sort::Thought, delta, now, &mut frames),
             PartBody::ToolCall(call) => {
-                self.calls.push(call.as_ref().clone());
                 let beside = if self.waits { self.open.take() } else { None };
                 self.whole(&ItemBody::ToolCall(call.as_ref().clone()), now, &mut frames);
                 self.close(beside, now, &mut frames);
             }
             PartBody::ToolResult(result) => {
-                self.calls.retain(|call| call.call != result.call);
                 self.whole(&ItemBody::ToolResult(result.clone()), now, &mut frames);
             }
             PartBody::Contexts { contexts } => {
@@ -121,16 +118,15 @@ impl Expansion {
         frames
     }
 
-    /// What is left to tell of a turn that ended so. The vendor's SDK knows all of these frames but those of calls that
-    /// wait for the caller.
-    pub fn ended(&mut self, ending: &Ending, shape: &Shape, window: Option<u64>, now: Time) -> Vec<Value> {
+    /// What is left to tell of a turn that ended so, and whose calls `pending` wait for the caller. The vendor's SDK knows all
+    /// of these frames but those of such calls.
+    pub fn ended(&mut self, ending: &Ending, pending: &[Value], window: Option<u64>, now: Time) -> Vec<Value> {
         let mut frames = Vec::new();
         let open = self.open.take();
         self.close(open, now, &mut frames);
         match ending {
             Ending::Done | Ending::Length | Ending::Filtered => {}
             Ending::NeedsOutputs => {
-                let pending: Vec<_> = self.calls.iter().map(|call| self.pending(call, shape)).collect();
                 frames.push(self.unstored("client_tool_pending", now, json!({"pending_calls": pending})));
             }
             Ending::Cancelled | Ending::Superseded => {
@@ -152,11 +148,6 @@ impl Expansion {
         frames
     }
 
-    fn pending(&self, call: &ToolCall, shape: &Shape) -> Value {
-        let at = self.tools.position(self.turn, &call.call).unwrap_or_default();
-        Pending { event: event_id(self.turn, at), call: merged(call, shape) }.view()
-    }
-
     fn unstored(&self, kind: &'static str, now: Time, rest: Value) -> Value {
         unstored(&self.session, self.turn, kind, now, rest)
     }
@@ -166,7 +157,7 @@ impl Expansion {
         let open = self.open.take();
         self.close(open, now, frames);
         let position = self.next();
-        self.tools.meet(self.turn, body, position);
+        self.tools.meet(self.turn, body);
         if position < self.from {
             return;
         }

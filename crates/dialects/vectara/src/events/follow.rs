@@ -69,7 +69,7 @@ pub(super) async fn since(
     'read: while events.len() < MOST {
         let slice = Slice { order: Order::OldestFirst, after, before: None, limit: BATCH };
         let read = scene.app.record().list(&scene.session, false, &slice).await?;
-        let tools = tools(&scene.app, &scene.session, &read.items).await?;
+        let tools = tools(&scene.app, &scene.session, &scene.shape, &read.items).await?;
         for entry in &read.items {
             if entry.item.turn == record.turn.id {
                 break 'read;
@@ -198,7 +198,7 @@ async fn catch_up(
     loop {
         let slice = Slice { order: Order::OldestFirst, after, before: None, limit: BATCH };
         let read = scene.app.record().list(&scene.session, false, &slice).await?;
-        let tools = tools(&scene.app, &scene.session, &read.items).await?;
+        let tools = tools(&scene.app, &scene.session, &scene.shape, &read.items).await?;
         let mut frames = Vec::new();
         for entry in &read.items {
             if own.is_some_and(|own| own != entry.item.turn && seen.contains(&own)) {

@@ -1,5 +1,7 @@
 //! `GET …/events`: in the order in which they happened.
 
+use std::sync::Arc;
+
 use sederunt_core::agent::Agent;
 use sederunt_core::conversation::ItemPlace;
 use sederunt_core::item::{Entry, Item, ItemBody};
@@ -9,7 +11,9 @@ use sederunt_core::{App, Error};
 
 use super::event::{Tools, stored};
 use super::id;
+use super::outstanding::shape;
 use super::running::Running;
+use crate::agents::Shape;
 use crate::answer;
 use crate::asked::Asked;
 use crate::failure::Failure;
@@ -32,13 +36,14 @@ pub(super) async fn list(asked: Asked, agent: Agent) -> Answer {
     let hidden = asked.query.flag("include_hidden")?;
     let (app, record) = (asked.app(), asked.app().record());
     let limit = paging.limit as usize;
+    let shape = Arc::new(shape(app, &agent).await?);
     for last_try in (0..TRIES).map(|tried| tried + 1 == TRIES) {
-        let running = Running::of(app, &session).await?.filter(|_| !last_try);
+        let running = Running::of(app, &session, &shape).await?.filter(|_| !last_try);
         let after = after(app, &session, &paging, running.as_ref()).await?;
         let slice = Slice { order: Order::OldestFirst, after, before: None, limit: paging.limit };
         let found = record.list(&session, hidden, &slice).await?;
         let mut total = record.count(&session, hidden).await?;
-        let tools = tools(app, &session, &found.items).await?;
+        let tools = tools(app, &session, &shape, &found.items).await?;
         let mut events: Vec<_> = found.items.iter().map(|entry| stored(session.key.as_str(), entry, &tools)).collect();
         let mut more = found.more;
         if let Some(running) = running {
@@ -78,8 +83,8 @@ async fn after(
 }
 
 /// The names of the tools whose results are among these entries: a result's call stands in its turn, or in the one before.
-pub(super) async fn tools(app: &App, session: &Session, entries: &[Entry]) -> Result<Tools, Error> {
-    let mut tools = Tools::of(entries.iter().map(|entry| &entry.item));
+pub(super) async fn tools(app: &App, session: &Session, shape: &Arc<Shape>, entries: &[Entry]) -> Result<Tools, Error> {
+    let mut tools = Tools::of(shape.clone(), entries.iter().map(|entry| &entry.item));
     for Entry { item, .. } in entries {
         if !is_unknown(item, &tools) {
             continue;

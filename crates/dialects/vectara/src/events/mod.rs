@@ -15,6 +15,7 @@ mod input;
 mod list;
 mod one;
 mod outstanding;
+mod overrides;
 mod running;
 mod scene;
 mod tell;

@@ -1,5 +1,7 @@
 //! `GET` and `DELETE …/events/{event_id}`.
 
+use std::sync::Arc;
+
 use sederunt_core::Error;
 use sederunt_core::agent::Agent;
 use sederunt_core::id::TurnId;
@@ -9,7 +11,9 @@ use sederunt_core::session::Session;
 use super::event::stored;
 use super::id;
 use super::list::tools;
+use super::outstanding::shape;
 use super::running::Running;
+use crate::agents::Shape;
 use crate::answer;
 use crate::asked::Asked;
 use crate::failure::Failure;
@@ -19,7 +23,8 @@ use crate::operation::Answer;
 pub(super) async fn get(asked: Asked, agent: Agent) -> Answer {
     let session = asked.session(&agent).await?;
     let (turn, position) = named(&asked)?;
-    let running = Running::of(asked.app(), &session).await?.filter(|running| running.turn == turn);
+    let shape = Arc::new(shape(asked.app(), &agent).await?);
+    let running = Running::of(asked.app(), &session, &shape).await?.filter(|running| running.turn == turn);
     let entry = match (asked.app().record().get(&session, turn, position).await, running) {
         (Err(Error::NotFound { .. }), Some(running)) => {
             let found = running.events.into_iter().find(|(at, _)| *at == position);
@@ -27,7 +32,7 @@ pub(super) async fn get(asked: Asked, agent: Agent) -> Answer {
         }
         (found, _) => found.map_err(|error| unknown(error, &asked))?,
     };
-    view(&asked, &session, entry).await
+    view(&asked, &session, &shape, entry).await
 }
 
 /// Deletes an event for good.
@@ -40,9 +45,9 @@ pub(super) async fn delete(asked: Asked, agent: Agent) -> Answer {
 }
 
 /// 200 with an event.
-pub(super) async fn view(asked: &Asked, session: &Session, entry: Entry) -> Answer {
+pub(super) async fn view(asked: &Asked, session: &Session, shape: &Arc<Shape>, entry: Entry) -> Answer {
     let entries = [entry];
-    let tools = tools(asked.app(), session, &entries).await?;
+    let tools = tools(asked.app(), session, shape, &entries).await?;
     let [entry] = entries;
     Ok(answer::json(&stored(session.key.as_str(), &entry, &tools)))
 }

@@ -1,16 +1,20 @@
 //! `GET …/outstanding_client_tool_calls`: the calls that wait for the caller, and what the caller brings for them.
 
+use std::collections::HashSet;
+
 use sederunt_core::App;
 use sederunt_core::agent::Agent;
 use sederunt_core::item::{ItemBody, NewItem, ToolCall, ToolResult};
 use sederunt_core::schema::Schema;
 use sederunt_core::session::Session;
+use sederunt_core::store::TurnRecord;
 use sederunt_core::turn::{Ending, TurnKind, TurnState};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::event::KeptItem;
 use super::id::event_id;
 use super::input::{Output, no_event};
+use super::overrides::{Pinned, pin, pinned};
 use crate::agents::Shape;
 use crate::answer;
 use crate::asked::Asked;
@@ -26,16 +30,19 @@ pub(super) struct Pending {
     /// The event of the call.
     pub event: String,
     pub call: ToolCall,
+    pub pinned: Pinned,
 }
 
 impl Pending {
     /// The call as the caller is told of it.
     pub fn view(&self) -> Value {
+        let mut arguments = self.call.arguments.clone();
+        self.pinned.clear.iter().for_each(|(path, value)| pin(&mut arguments, path, value));
         json!({
             "event_id": self.event,
             "tool_configuration_name": self.call.tool,
             "tool_name": self.call.tool,
-            "arguments": self.call.arguments,
+            "arguments": arguments,
         })
     }
 }
@@ -44,7 +51,7 @@ impl Pending {
 pub(super) async fn list(asked: Asked, agent: Agent) -> Answer {
     let session = asked.session(&agent).await?;
     let shape = shape(asked.app(), &agent).await?;
-    let calls: Vec<_> = pending(asked.app(), &session, &shape).await?.iter().map(Pending::view).collect();
+    let calls: Vec<_> = pending(asked.app(), &agent, &session, &shape).await?.iter().map(Pending::view).collect();
     Ok(answer::json(&json!({"client_tool_calls": calls})))
 }
 
@@ -55,57 +62,52 @@ pub(super) async fn shape(app: &App, agent: &Agent) -> Result<Shape, Failure> {
 }
 
 /// The calls of a session that wait for the caller, with what the agent's maker pinned among their arguments.
-pub(super) async fn pending(app: &App, session: &Session, shape: &Shape) -> Result<Vec<Pending>, Failure> {
+pub(super) async fn pending(
+    app: &App,
+    agent: &Agent,
+    session: &Session,
+    shape: &Shape,
+) -> Result<Vec<Pending>, Failure> {
     let mut last = session.last_turn;
     for _ in 0..COMPACTIONS {
         let Some(turn) = last else { break };
         let Some(record) = app.record().turn(session, turn).await? else { break };
-        if record.turn.kind == TurnKind::Compact {
-            last = record.turn.parent;
-            continue;
+        if record.turn.kind != TurnKind::Compact {
+            return pending_of(app, agent, session, shape, &record).await;
         }
-        if record.turn.state != (TurnState::Ended { ending: Ending::NeedsOutputs }) {
-            break;
-        }
-        let results = record.items.iter().filter_map(|item| match &item.body {
-            ItemBody::ToolResult(result) => Some(result.call.as_str()),
-            _ => None,
-        });
-        let results: Vec<_> = results.collect();
-        let open = record.items.iter().filter_map(|item| match &item.body {
-            ItemBody::ToolCall(call) if !results.contains(&call.call.as_str()) => {
-                Some(Pending { event: event_id(turn, item.position), call: merged(call, shape) })
-            }
-            _ => None,
-        });
-        return Ok(open.collect());
+        last = record.turn.parent;
     }
     Ok(Vec::new())
 }
 
-/// A call with what its tool's configuration pins.
-pub(super) fn merged(call: &ToolCall, shape: &Shape) -> ToolCall {
-    let mut call = call.clone();
-    let pinned = shape.tools().get(&call.tool).and_then(|tool| tool.get("argument_override"));
-    for (path, value) in pinned.and_then(Value::as_object).into_iter().flatten() {
-        pin(&mut call.arguments, path, value);
+/// The calls of a turn that wait for the caller.
+pub(super) async fn pending_of(
+    app: &App,
+    agent: &Agent,
+    session: &Session,
+    shape: &Shape,
+    record: &TurnRecord,
+) -> Result<Vec<Pending>, Failure> {
+    if record.turn.state != (TurnState::Ended { ending: Ending::NeedsOutputs }) {
+        return Ok(Vec::new());
     }
-    call
-}
-
-/// Sets a member; a path with dots leads into objects.
-fn pin(arguments: &mut Map<String, Value>, path: &str, value: &Value) {
-    match path.split_once('.') {
-        None => {
-            arguments.insert(path.to_owned(), value.clone());
-        }
-        Some((name, rest)) => {
-            let inner = arguments.entry(name).or_insert_with(|| json!({}));
-            if let Value::Object(inner) = inner {
-                pin(inner, rest, value);
-            }
-        }
-    }
+    let results = record.items.iter().filter_map(|item| match &item.body {
+        ItemBody::ToolResult(result) => Some(result.call.as_str()),
+        _ => None,
+    });
+    let results: HashSet<_> = results.collect();
+    let open = record.items.iter().filter_map(|item| match &item.body {
+        ItemBody::ToolCall(call) if !results.contains(call.call.as_str()) => Some((item.position, call)),
+        _ => None,
+    });
+    let open: Vec<_> = open.collect();
+    let pinned = pinned(app, agent, session, shape, record, open.iter().map(|(_, call)| call.tool.as_str())).await?;
+    let pending = open.into_iter().map(|(position, call)| Pending {
+        event: event_id(record.turn.id, position),
+        call: call.clone(),
+        pinned: pinned.get(call.tool.as_str()).cloned().unwrap_or_default(),
+    });
+    Ok(pending.collect())
 }
 
 /// The results that outputs bring, one for each call that waits.
@@ -143,8 +145,10 @@ pub(super) fn results(outputs: &[Output<'_>], pending: &[Pending], shape: &Shape
             }
             Err(error) => Err(error.clone()),
         };
+        let kept =
+            KeptItem { tool: Some(call.call.tool.clone()), pinned: call.pinned.shown.clone(), ..KeptItem::default() };
         let body = ItemBody::ToolResult(ToolResult { call: call.call.call.clone(), output });
-        Ok(NewItem { body, extra: KeptItem { tool: Some(call.call.tool.clone()), ..KeptItem::default() }.extra() })
+        Ok(NewItem { body, extra: kept.extra() })
     };
     pending.iter().map(result).collect()
 }

@@ -12,11 +12,14 @@ use sederunt_core::id::TurnId;
 use sederunt_core::item::{Item, NewItem};
 use sederunt_core::session::Session;
 use sederunt_core::store::TurnRecord;
-use sederunt_core::turn::{CancelOutcome, Compaction, Ending, NewTurn, OnFailure, ToolSight, TurnKind, TurnState};
+use sederunt_core::turn::{
+    CancelOutcome, Compaction, Ending, NewTurn, OnFailure, ToolSight, Turn, TurnKind, TurnState,
+};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::event::{Kept, Tools, of_item, unstored};
+use super::outstanding::{Pending, pending_of};
 use crate::agents::Shape;
 use crate::asked::Asked;
 use crate::failure::Failure;
@@ -191,7 +194,7 @@ impl Scene {
     /// The events that a turn has come to. One that failed is a failure.
     pub fn events(&self, record: &TurnRecord) -> Result<Vec<Value>, Failure> {
         let schema = Kept::of(&record.turn.extra).schema;
-        let tools = Tools::of(&record.items);
+        let tools = Tools::of(self.shape.clone(), &record.items);
         let event = |item: &Item| of_item(self.key(), item, schema.as_deref(), &tools);
         let mut events: Vec<_> = record.items.iter().map(event).collect();
         if let TurnState::Ended { ending } = &record.turn.state {
@@ -206,6 +209,16 @@ impl Scene {
             }
         }
         Ok(events)
+    }
+
+    /// The calls of a turn that ended so which wait for the caller, as the caller is told of them.
+    pub async fn pending(&self, turn: &Turn, ending: &Ending) -> Result<Vec<Value>, Failure> {
+        if *ending != Ending::NeedsOutputs {
+            return Ok(Vec::new());
+        }
+        let Some(record) = self.app.record().turn(&self.session, turn.id).await? else { return Ok(Vec::new()) };
+        let pending = pending_of(&self.app, &self.agent, &self.session, &self.shape, &record).await?;
+        Ok(pending.iter().map(Pending::view).collect())
     }
 
     /// The event of a turn's having been interrupted.

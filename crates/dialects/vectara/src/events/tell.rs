@@ -51,7 +51,7 @@ pub(super) async fn anyhow(out: Out, scene: Scene, new: NewTurn) {
 
 /// A turn that runs here, or has run, but for the stream's end.
 pub(super) async fn turn(out: &Out, scene: &Scene, live: &Arc<Live>, telling: Telling) -> Result<(), Unheard> {
-    let mut expansion = Expansion::new(scene.key(), &live.turn, telling.from, scene.has_tools);
+    let mut expansion = Expansion::new(scene.key(), &live.turn, scene.shape.clone(), telling.from, scene.has_tools);
     let mut reader = live.read(0);
     out.tell(&expansion.opening(&live.input)).await?;
     loop {
@@ -73,9 +73,14 @@ pub(super) async fn turn(out: &Out, scene: &Scene, live: &Arc<Live>, telling: Te
         let now = part.as_ref().map_or_else(|| scene.app.now(), |part| live.said_at(part.number));
         match part.map(|part| part.body) {
             Some(PartBody::End { ending }) => {
-                let now = scene.app.now();
-                let window = scene.window;
-                return out.tell(&expansion.ended(&ending, &scene.shape, window, now)).await;
+                let pending = match scene.pending(&live.turn, &ending).await {
+                    Ok(pending) => pending,
+                    Err(failure) => {
+                        failure.log("stream");
+                        return out.tell(&[error(&failure.message)]).await;
+                    }
+                };
+                return out.tell(&expansion.ended(&ending, &pending, scene.window, scene.app.now())).await;
             }
             Some(part) => out.tell(&expansion.part(&part, now)).await?,
             None => return out.tell(&[error("The stream cannot be read to its end.")]).await,

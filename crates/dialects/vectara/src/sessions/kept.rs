@@ -23,7 +23,7 @@ pub(super) fn new(compaction: Map<String, Value>, secrets: Map<String, Value>) -
 }
 
 /// The sealed secrets by name.
-pub(super) fn secrets(session: &Session) -> Map<String, Value> {
+pub(crate) fn secrets(session: &Session) -> Map<String, Value> {
     ours(session).and_then(|ours| ours.get(SECRETS)).and_then(Value::as_object).cloned().unwrap_or_default()
 }
 
@@ -37,7 +37,7 @@ pub(super) fn with_secrets(session: &Session, secrets: Map<String, Value>) -> Op
 }
 
 /// Whose secrets they are, for the vault.
-pub(super) fn owner(session: SessionId) -> String {
+pub(crate) fn owner(session: SessionId) -> String {
     format!("session {session}")
 }
 

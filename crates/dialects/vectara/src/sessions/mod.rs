@@ -20,7 +20,7 @@ use sederunt_core::caller::Action;
 use crate::operation::agent_operation;
 use crate::{Dialect, agent, session};
 
-pub(crate) use kept::compaction;
+pub(crate) use kept::{compaction, owner as secrets_owner, secrets as secrets_of};
 pub(crate) use view::name;
 
 pub(crate) fn routes() -> Router<Dialect> {

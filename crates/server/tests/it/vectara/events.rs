@@ -579,6 +579,7 @@ async fn the_caller_runs_the_agents_tools() {
     assert_eq!(kinds(&events), ["input_message", "tool_input"]);
     assert_eq!(events[1]["tool_configuration_name"], "weather");
     assert_eq!(events[1]["tool_input"], json!({"city": "Paris"}));
+    assert_eq!((&events[1]["tool_type"], &events[1]["argument_override_paths"]), (&json!("client"), &json!(["unit"])));
     assert_eq!(talk.look().await["status"], "stopped");
     let outstanding = format!("{}/outstanding_client_tool_calls", session_at(AGENT, &talk.session));
     let calls = async || talk.alice().get(&outstanding).await.json(200)["client_tool_calls"].clone();
@@ -601,10 +602,57 @@ async fn the_caller_runs_the_agents_tools() {
     let events = talk.make(brought.clone()).await;
     assert_eq!(kinds(&events), ["tool_output", "agent_output"]);
     assert_eq!((&events[0]["tool_name"], &events[0]["tool_output"]), (&json!("weather"), &json!({"sky": "blue"})));
+    assert_eq!(events[0]["resolved_argument_overrides"], json!({"unit": "celsius"}));
     assert_eq!(events[1]["content"], "It is blue.");
     assert_eq!(calls().await, json!([]));
     talk.post(brought).await.expect(400);
     assert_eq!(kinds(&talk.events("").await), ["input_message", "tool_input", "tool_output", "agent_output"]);
+}
+
+#[tokio::test]
+async fn what_is_pinned_may_refer_to_secrets_and_data_which_only_the_caller_who_runs_the_tool_is_told() {
+    let mut agent = with_weather();
+    agent["metadata"] = json!({"region": {"north": ["pole"]}});
+    agent["tool_configurations"]["weather"]["argument_override"] = json!({
+        "headers.token": {"$ref": "agent.secrets[session.metadata.tenant]"},
+        "own": {"$ref": "session.secrets.own"},
+        "place": [{"$ref": "agent.metadata.region.north[0]"}, {"$ref": "session.metadata.nowhere"}],
+        "before": {"$ref": "tools.weather.outputs.latest.sky"},
+        "literal": {"$$ref": "session.metadata.tenant"},
+        "city": "Oslo",
+    });
+    let talk = Talk::with(agent).await;
+    talk.desk
+        .patch(&format!("{}/secrets", super::agent_at(AGENT)), json!({"secrets": {"acme": "t0p"}}))
+        .await
+        .expect(200);
+    let session = json!({"metadata": {"tenant": "acme"}, "secrets": {"own": "min3"}});
+    patch(talk.alice(), &session_at(AGENT, &talk.session), session).await.expect(200);
+    let outstanding = format!("{}/outstanding_client_tool_calls", session_at(AGENT, &talk.session));
+    let pinned = |before: Value, token: &str, own: &str| {
+        json!({"headers.token": token, "own": own, "place": ["pole", null], "before": before,
+            "literal": {"$ref": "session.metadata.tenant"}, "city": "Oslo"})
+    };
+    let mut before = Value::Null;
+    for sky in ["blue", "grey"] {
+        let frames = talk.stream(message("weather")).await;
+        assert_eq!(frames[1]["tool_input"], json!({}), "the model's own value for what is pinned is not shown");
+        assert_eq!(frames[1]["argument_override_paths"].as_array().unwrap().len(), 6);
+        let mut arguments = pinned(before, "t0p", "min3");
+        let members = arguments.as_object_mut().unwrap();
+        let token = members.shift_remove("headers.token").unwrap();
+        members.insert("headers".into(), json!({"token": token}));
+        assert_eq!(frames[2]["pending_calls"][0]["arguments"], arguments);
+        let calls = talk.alice().get(&outstanding).await.json(200);
+        assert_eq!(calls["client_tool_calls"], frames[2]["pending_calls"]);
+        let output = json!({"type": "success", "event_id": frames[1]["id"], "output": {"sky": sky}});
+        let events = talk.make(json!({"type": "tool_output", "tool_outputs": [output]})).await;
+        let shown = pinned(arguments["before"].clone(), "****", "****");
+        assert_eq!(events[0]["resolved_argument_overrides"], shown);
+        before = sky.into();
+    }
+    let stored = talk.list("").await.to_string();
+    assert!(!stored.contains("t0p") && !stored.contains("min3"));
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The frames that parts make.
 
 use super::*;
+use sederunt_core::item::ToolCall;
 use sederunt_core::part::fold;
 use sederunt_core::turn::NewTurn;
 
@@ -40,9 +41,9 @@ fn call(name: &str) -> PartBody {
 
 /// The frames' types, with the positions of those that name an event.
 fn told(schema: Option<&str>, waits: bool, parts: &[PartBody], ending: &Ending) -> Vec<String> {
-    let mut expansion = Expansion::new("ase_x", &turn(schema), 0, waits);
+    let mut expansion = Expansion::new("ase_x", &turn(schema), Arc::new(Shape::of("x", &Default::default())), 0, waits);
     let mut frames: Vec<Value> = parts.iter().flat_map(|part| expansion.part(part, now())).collect();
-    frames.extend(expansion.ended(ending, &Shape::of("x", &Default::default()), None, now()));
+    frames.extend(expansion.ended(ending, &[], None, now()));
     let name = |frame: &Value| {
         let id = frame["event_id"].as_str().or(frame["id"].as_str());
         let position = id.and_then(crate::events::parse).map(|(_, position)| format!(" {position}"));
