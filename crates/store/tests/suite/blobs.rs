@@ -391,7 +391,7 @@ proptest! {
         before in prop::option::of("[a-e]{1,2}"),
         limit in 1u32..6,
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let order = if newest_first { Order::NewestFirst } else { Order::OldestFirst };
         let listed = runtime.block_on(async {
             let mut listed = Vec::new();

@@ -7,6 +7,8 @@ mod artifacts;
 mod blobs;
 mod chains;
 mod conversations;
+mod databases;
+mod folders;
 mod identity;
 mod instructions;
 mod items;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sederunt_core::error::{Conflict, Kind};
+use sederunt_core::error::{Conflict, FaultKind, Kind};
 use sederunt_core::item::ItemBody;
 use sederunt_core::session::SessionPatch;
 use sederunt_core::store::{Accept, Finish, Keyed};
@@ -203,6 +203,30 @@ async fn a_turn_that_answers_the_sessions_head_is_not_accepted_after_another() {
 }
 
 #[tokio::test]
+async fn parts_that_come_again_with_more_behind_them_are_stored_once_and_whole() {
+    each(async |world| {
+        let session = world.session(&world.agent("helper").await, at(0)).await;
+        let accept = world.accept(&session, "hi", at(1));
+        world.store.accept_turn(&accept).await.unwrap();
+        let (turn, fence) = (accept.turn.id, accept.fence.clone());
+        let append = async |from, texts: &[&str]| {
+            world.store.append_parts(&world.tenant, turn, &fence, &parts(from, texts)).await.unwrap();
+        };
+        append(0, &["a"]).await;
+        append(1, &["b", "c"]).await;
+        append(1, &["b", "c", "d"]).await;
+        append(1, &["b"]).await;
+        append(4, &["e"]).await;
+        let finish = world.finish(&accept, "", at(2));
+        let (ending, rest) = (Ending::Failed { kind: FaultKind::Failed, message: String::new() }, parts(4, &["e", "f"]));
+        world.store.finish_turn(&Finish { kept: false, ending, parts: Some(rest), ..finish }).await.unwrap();
+        let stored = world.store.parts(&world.tenant, turn, 0, 99).await.unwrap();
+        assert_eq!(stored, parts(0, &["a", "b", "c", "d", "e", "f"]));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn nobody_writes_without_the_lane() {
     each(async |world| {
         let session = world.session(&world.agent("helper").await, at(0)).await;
@@ -309,10 +333,9 @@ async fn a_masked_item_is_not_on_the_line() {
         let turn = world.talk(&session, "one", at(1)).await;
         let record = world.store.turn(&world.tenant, turn.id).await.unwrap().unwrap();
         // No operation of the port masks yet; the row is written by hand.
-        let database = rusqlite::Connection::open(world.directory.path().join("sederunt.db")).unwrap();
         let mask = |item: usize, session: String| {
-            let values = (world.tenant.as_str(), record.items[item].id.to_string(), session);
-            database.execute("insert into item_masks values (?1, ?2, ?3, 'manual', 0)", values).unwrap();
+            let (tenant, item) = (&world.tenant, record.items[item].id);
+            world.write(&format!("insert into item_masks values ('{tenant}', '{item}', '{session}', 'manual', 0)"));
         };
         mask(0, session.id.to_string());
         mask(1, "another session".into());

@@ -236,7 +236,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
     #[test]
     fn a_walk_shows_each_session_once_in_the_order_of_its_beginning(case in case()) {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         runtime.block_on(each(async |world| keeps_the_guarantee(world, &case).await));
     }
 }

@@ -15,23 +15,32 @@ use sederunt_core::part::{Part, PartBody};
 use sederunt_core::session::{Owner, Session, SessionFilter};
 use sederunt_core::store::{Accept, Fence, Finish, Keyed, RequestKey, Store, Swept};
 use sederunt_core::turn::{Ending, Lane, OnDisconnect, OnFailure, Parent, Recording, Turn, TurnKind, TurnState};
-use sederunt_store::{Durability, Options, SqlStore, Sqlite};
+use sederunt_store::{Durability, Options, Postgres, PostgresOptions, SqlStore, Sqlite};
 use uuid::Uuid;
+
+use crate::databases::Database;
 
 /// One engine with one store that starts empty.
 pub struct World {
     pub store: Arc<dyn Store>,
     pub tenant: TenantId,
+    /// Where SQLite keeps it.
     pub directory: tempfile::TempDir,
+    /// Where PostgreSQL keeps it.
+    database: Option<Database>,
     next: AtomicU64,
 }
 
 /// Tells a story to each engine.
 pub async fn each(story: impl AsyncFn(&World)) {
-    for world in [World::sqlite()] {
-        story(&world).await;
-        world.store.close().await;
-    }
+    println!("told to SQLite");
+    let world = World::sqlite();
+    story(&world).await;
+    world.store.close().await;
+    println!("told to PostgreSQL");
+    let world = World::postgres().await;
+    story(&world).await;
+    world.store.close().await;
 }
 
 /// The moment `seconds` after the stories begin.
@@ -50,7 +59,22 @@ impl World {
         let directory = tempfile::tempdir().unwrap();
         let options = Options { durability: Durability::Off, ..options };
         let store = Arc::new(Sqlite::open(directory.path(), options).unwrap());
-        Self { store, tenant: "acme".into(), directory, next: AtomicU64::new(1) }
+        Self { store, tenant: "acme".into(), directory, database: None, next: AtomicU64::new(1) }
+    }
+
+    pub async fn postgres() -> Self {
+        let database = Database::new().await;
+        let store = Arc::new(open(&database).await);
+        let directory = tempfile::tempdir().unwrap();
+        Self { store, tenant: "acme".into(), directory, database: Some(database), next: AtomicU64::new(1) }
+    }
+
+    /// The same rows, as another node has them; where one process holds the store, as this one does.
+    pub async fn second(&self) -> Arc<dyn Store> {
+        match &self.database {
+            None => Arc::clone(&self.store),
+            Some(database) => Arc::new(open(database).await),
+        }
     }
 
     /// The same rows, read through another store.
@@ -286,8 +310,23 @@ impl World {
 
     /// How many rows a table has, seen from outside.
     pub fn rows(&self, table: &str) -> i64 {
-        let database = rusqlite::Connection::open(self.directory.path().join("sederunt.db")).unwrap();
-        database.query_row(&format!("select count(*) from {table}"), [], |row| row.get(0)).unwrap()
+        let sql = format!("select count(*) from {table}");
+        match &self.database {
+            None => self.outside().query_row(&sql, [], |row| row.get(0)).unwrap(),
+            Some(database) => database.execute(&sql).parse().unwrap(),
+        }
+    }
+
+    /// Writes rows by hand that no operation of the port writes.
+    pub fn write(&self, sql: &str) {
+        match &self.database {
+            None => self.outside().execute_batch(sql).unwrap(),
+            Some(database) => _ = database.execute(sql),
+        }
+    }
+
+    fn outside(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.directory.path().join("sederunt.db")).unwrap()
     }
 
     /// Sweeps until there is nothing left to do; what was done in all.
@@ -333,6 +372,11 @@ impl World {
     pub fn request(&self, key: &str, body: &str) -> RequestKey {
         RequestKey { scope: "scope".into(), key: key.into(), body: body.into(), at: at(0), first_attempt: false }
     }
+}
+
+/// A store over the database.
+pub async fn open(database: &Database) -> SqlStore {
+    Postgres::open(database.url(), PostgresOptions { connections: 8, ..PostgresOptions::default() }).await.unwrap()
 }
 
 /// The text of a message.
