@@ -27,7 +27,7 @@ use crate::fault::Fault;
 use crate::membership::Joining;
 use crate::models;
 use crate::opening::{self, Opened, Place};
-use crate::peers::{HttpPeers, Secret};
+use crate::peers::{HttpPeers, Patience, Secret};
 use crate::runtime::Open;
 use crate::vault::{self, OwnKey};
 
@@ -76,23 +76,21 @@ pub async fn app(
     let ids = Ids::new(ground.chance.clone());
     let Opened { store, files } = opening::open(&config.store, ground, &ids, Some(metrics)).await?;
     let unable = |e: Error| Fault::unreachable("the application cannot start", chain(&e), "see the log");
+    let agreement = Agreement::new(ground.timer.clone());
+    let (clock, timer) = match joining {
+        Some(_) => (agreement.clock(ground.clock.clone()), agreement.timer()),
+        None => (ground.clock.clone(), ground.timer.clone()),
+    };
     let neighbours = match joining {
+        Some(joining) => Some(neighbours(joining, &*store, &timer, &ids).await.map_err(unable)?),
         None => None,
-        Some(joining) => Some(neighbours(joining, &*store, ground, &ids).await.map_err(unable)?),
     };
-    let (clock, timer, membership) = match (joining, &neighbours) {
-        (Some(joining), Some(neighbours)) => {
-            let agreement = Agreement::new(ground.timer.clone());
-            let membership = Membership {
-                address: joining.address.clone(),
-                release: env!("CARGO_PKG_VERSION").into(),
-                peers: Arc::new(neighbours.peers.clone()),
-                agreement: agreement.clone(),
-            };
-            (agreement.clock(ground.clock.clone()), agreement.timer(), Some(membership))
-        }
-        _ => (ground.clock.clone(), ground.timer.clone(), None),
-    };
+    let membership = joining.zip(neighbours.as_ref()).map(|(joining, neighbours)| Membership {
+        address: joining.address.clone(),
+        release: env!("CARGO_PKG_VERSION").into(),
+        peers: Arc::new(neighbours.peers.clone()),
+        agreement,
+    });
     let own_key = match (ground.development, Place::of(&config.store)?) {
         (false, _) => OwnKey::None,
         (true, Place::Sqlite(directory)) => OwnKey::In(directory),
@@ -145,14 +143,14 @@ async fn tell_of_recovery() -> Infallible {
 async fn neighbours(
     joining: &Joining,
     store: &dyn Store,
-    ground: &Ground,
+    timer: &Arc<dyn Timer>,
     ids: &Ids,
 ) -> sederunt_core::Result<Neighbours> {
     let secret = match &joining.secret {
         Some(secret) => secret.clone(),
         None => Secret::from(store.shared_secret("requests between nodes", ids.secret()).await?),
     };
-    let peers = HttpPeers::new(secret.clone(), joining.tls.as_ref(), ground.timer.clone())?;
+    let peers = HttpPeers::new(secret.clone(), joining.tls.as_ref(), timer.clone(), Patience::default())?;
     Ok(Neighbours { peers, secret })
 }
 

@@ -12,6 +12,8 @@ use crate::config;
 /// How far the database's clock may be from this machine's before it is told: nodes go by the database's.
 const SKEW: Duration = Duration::from_secs(1);
 
+const NANOS: i64 = 1_000_000_000;
+
 /// One thing that was looked at.
 #[derive(Debug)]
 pub struct Finding {
@@ -43,8 +45,11 @@ pub fn of(found: &Examined, config: &config::Store, now: Time) -> Vec<Finding> {
     let standbys: Vec<String> = found.standbys.iter().map(follows).collect();
     let free = found.connections.saturating_sub(found.taken).max(0);
     let wanted = i64::try_from(config.connections.get()).unwrap_or(i64::MAX);
-    let offset = offset(found, now);
-    let is_far = offset.unsigned_abs() > SKEW.as_millis() as u64;
+    let offset = found.clock.saturating_sub(now.nanos());
+    let is_far = offset.unsigned_abs() > SKEW.as_nanos() as u64;
+    // The looks at the database that came between say how exact this can be: not very.
+    let clock =
+        if is_far { format!("{} s from this machine's", offset / NANOS) } else { "this machine's, within 1 s".into() };
     vec![
         Finding::fine("hosts", found.hosts.as_str()),
         Finding::fine("server", format!("PostgreSQL {}", found.version)),
@@ -69,8 +74,7 @@ pub fn of(found: &Examined, config: &config::Store, now: Time) -> Vec<Finding> {
         )
         .but(wanted > free, "there are not enough left: lower store.connections, or raise max_connections"),
         Finding::fine("isolation", found.isolation.as_str()),
-        Finding::fine("clock", format!("{offset} ms from this machine's"))
-            .but(is_far, "nodes go by the database's clock: set one of the two right"),
+        Finding::fine("clock", clock).but(is_far, "nodes go by the database's clock: set one of the two right"),
     ]
 }
 
@@ -92,11 +96,6 @@ fn schema(found: &Examined) -> String {
         (schema, newest) if schema < newest => format!("{schema}; this release brings it to {newest}"),
         (schema, _) => format!("{schema}, as this release has it"),
     }
-}
-
-/// How many milliseconds the database's clock is ahead of `now`.
-fn offset(found: &Examined, now: Time) -> i64 {
-    now.nanos().checked_neg().and_then(|past| past.checked_add(found.clock)).unwrap_or_default() / 1_000_000
 }
 
 fn yes(is: bool) -> &'static str {

@@ -114,7 +114,7 @@ fn conflict(kind: Conflict) -> (&'static str, &'static str) {
         Conflict::Busy => ("busy", "wait for the running turn, or cancel it"),
         Conflict::InUse => ("in_use", "remove what needs it first"),
         Conflict::Disabled => ("disabled", "enable it: PATCH /control/v1/agents/{agent} with \"enabled\": true"),
-        Conflict::NotInProgress => ("not_in_progress", "it has ended, or runs on another node"),
+        Conflict::NotInProgress => ("not_in_progress", "it has ended"),
         Conflict::Stale => ("stale", "read it again, then repeat the change"),
         Conflict::KeyReused => ("key_reused", "use a new idempotency key"),
         Conflict::Interrupted => ("interrupted", "look at what it left before asking again"),

@@ -7,7 +7,7 @@ use sederunt_core::clock::SystemTimer;
 use sederunt_core::error::Error;
 use sederunt_core::node::{Node, Order, Peers as _, Which};
 use sederunt_rig::postgres::{Postgres, Stop};
-use sederunt_server::peers::{HttpPeers, Secret};
+use sederunt_server::peers::{HttpPeers, Patience, Secret};
 use serde_json::{Value, json};
 
 use crate::azure::Desk;
@@ -147,7 +147,7 @@ async fn known(house: &House) -> Node {
 }
 
 fn peers(secret: Secret) -> HttpPeers {
-    HttpPeers::new(secret, None, std::sync::Arc::new(SystemTimer::default())).unwrap()
+    HttpPeers::new(secret, None, std::sync::Arc::new(SystemTimer::default()), Patience::default()).unwrap()
 }
 
 /// What is wrong with a node that cannot be asked.

@@ -1,11 +1,16 @@
 //! What is refused of a node's settings before anything is opened, and what a refusal says.
 
 use std::net::SocketAddr;
+use std::process::Command;
 
-use sederunt_server::commands::serve;
+use sederunt_core::clock::{SystemTimer, Timer as _};
+use sederunt_rig::postgres::Postgres;
+use sederunt_server::commands::{findings, serve};
 use sederunt_server::config::{Config, Layers};
 use sederunt_server::fault::{Exit, Fault};
-use sederunt_server::opening::{self, Place};
+use sederunt_server::opening::{self, Looked, Place};
+
+use crate::process::Process;
 
 const URL: &str = "postgres://ann:hunter2@db.example/talk";
 
@@ -81,4 +86,33 @@ async fn a_database_that_cannot_be_had_is_told_of_without_its_password() {
         assert!(!fault.to_string().contains("hunter2") && !fault.fix.is_empty(), "{fault}");
     }
     assert_eq!(Place::of(&config(&[]).store), Ok(Place::Postgres));
+}
+
+#[tokio::test]
+async fn a_fresh_database_is_examined_without_being_changed() {
+    let url = Postgres::shared().unwrap().database().unwrap();
+    let config = config(&[("store.url", &url), ("store.connections", "100000")]);
+    for _ in 0..2 {
+        let Looked::Postgres(found) = opening::look(&config.store).await.unwrap() else { panic!("not a database") };
+        assert_eq!((found.schema, found.has_api_key), (0, false));
+        let told = findings::told(&findings::of(&found, &config.store, SystemTimer::default().wall()));
+        for says in ["none yet", "PostgreSQL 1", "this machine's, within 1 s", "warning: connections:"] {
+            assert!(told.contains(says), "{told}");
+        }
+    }
+}
+
+#[test]
+fn dev_takes_a_database_from_the_command_line_alone_and_no_directory_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let output = Command::new(env!("CARGO_BIN_EXE_sederunt"))
+        .args(["dev", "--set", &format!("store.url={URL}"), "--data", data.to_str().unwrap()])
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains("in two places") && !data.exists(), "{told}");
+    // What the environment names is meant for `serve`.
+    Process::start(&[("STORE_URL", URL)]);
 }
