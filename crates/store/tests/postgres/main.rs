@@ -7,6 +7,7 @@ use sederunt_store::{Driver, Guard, Outcome, Postgres, PostgresOptions, Reach, R
 mod failing;
 mod opening;
 mod proxy;
+mod secured;
 mod values;
 
 /// A server of this test's own, so that it may be stopped.
