@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what goes wrong in a story fails it")]
 
 mod agents;
+mod archive;
+mod archive_text;
 mod artifacts;
 mod blobs;
 mod chains;
