@@ -46,7 +46,7 @@ pub fn node(suite: &str) -> Result<bool> {
     })
 }
 
-/// PostgreSQL's programs, from Debian's packages where they are missing and this process may install them.
+/// PostgreSQL's programs and PgBouncer, from Debian's packages where they are missing and this process may install them.
 pub fn postgresql() -> Result<bool> {
     if has_postgresql() {
         return Ok(true);
@@ -55,24 +55,26 @@ pub fn postgresql() -> Result<bool> {
     let apt = Command::new("apt-get").arg("--version").output().is_ok_and(|out| out.status.success());
     if !(root && apt) {
         bail!(
-            "PostgreSQL's programs (initdb, postgres, psql) are missing: install Debian's package `postgresql`, or their like"
+            "the programs of PostgreSQL (initdb, postgres, psql) or PgBouncer are missing: install Debian's packages \
+             `postgresql` and `pgbouncer`, or their like"
         );
     }
-    let install = ["install", "--yes", "--no-install-recommends", "postgresql"];
+    let install = ["install", "--yes", "--no-install-recommends", "postgresql", "pgbouncer"];
     // The lists of packages may be missing on a new machine, and as a rule are not.
     let installed =
         succeeds("apt-get", &install)? || (succeeds("apt-get", &["update"])? && succeeds("apt-get", &install)?);
     Ok(installed && has_postgresql())
 }
 
-/// Whether there is a version of which a server can be started.
+/// Whether there is a version of which a server can be started, and a pooler to stand before it.
 fn has_postgresql() -> bool {
+    let pooler = Command::new("pgbouncer").arg("--version").output().is_ok_and(|out| out.status.success());
     let of_debian =
         fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path().join("bin"));
     let configured = Command::new("pg_config").arg("--bindir").output().ok();
     let configured =
         configured.and_then(|out| String::from_utf8(out.stdout).ok()).map(|path| PathBuf::from(path.trim()));
-    of_debian.chain(configured).any(|programs| programs.join("initdb").is_file())
+    pooler && of_debian.chain(configured).any(|programs| programs.join("initdb").is_file())
 }
 
 /// Does `work` unless `home` says that it was done for the same `lock`; a half-done one is done again.

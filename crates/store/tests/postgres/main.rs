@@ -6,6 +6,7 @@ use sederunt_store::{Driver, Guard, Outcome, Postgres, PostgresOptions, Reach, R
 
 mod failing;
 mod opening;
+mod pooled;
 mod proxy;
 mod secured;
 mod values;
