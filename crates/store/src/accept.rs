@@ -83,6 +83,7 @@ pub(crate) const TAKE_WAITING: &str = "delete from waiting where tenant = $1 and
 
 impl SqlStore {
     pub(crate) async fn accept(&self, accept: &Accept) -> Result<Keyed<Option<TurnId>>> {
+        let mut missed = None;
         for _ in 0..TRIES {
             let steps = self.acceptance(accept)?;
             let insert = steps.iter().position(|step| step.guard == Some(Guard::Row)).unwrap_or_default();
@@ -95,10 +96,11 @@ impl SqlStore {
                     if let Some(found) = self.settle_accept(accept, guard).await? {
                         return Ok(found);
                     }
+                    missed = Some(guard);
                 }
             }
         }
-        Err(unsettled())
+        Err(given_up(accept, missed))
     }
 
     /// Accepts and ends a turn in one transaction, which leaves no lease.
@@ -253,6 +255,15 @@ impl SqlStore {
             steps.push(Step::guarded(Guard::Waiting, TAKE_WAITING, taken));
         }
         Ok(steps)
+    }
+}
+
+/// The error of a turn that was in vain tried again and again. A lane that others held each time is busy, although none of
+/// them held it for long.
+fn given_up(accept: &Accept, missed: Option<Guard>) -> Error {
+    match missed {
+        Some(Guard::Lane) => Error::conflict(Conflict::Busy, &accept.fence.lane),
+        _ => unsettled(),
     }
 }
 

@@ -18,6 +18,7 @@ mod listing;
 mod nodes;
 mod open;
 mod queues;
+mod races;
 mod records;
 mod rests;
 mod sessions;
