@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Time;
 use crate::error::Result;
-use crate::id::{ArtifactId, SessionId, TenantId};
+use crate::id::{ArtifactId, SessionId, TenantId, TurnId};
 use crate::page::{Created, Slice, Sliced};
 
 /// A file that a user brought.
@@ -28,7 +28,7 @@ pub struct Artifact {
     pub expires: Option<Time>,
 }
 
-/// What is known of artifacts. They come with the items that say them, and go with their sessions, or when their time is
+/// What is known of artifacts. They come with the items of accepted turns that say them, and go with their sessions, or when their time is
 /// over. Those of a turn that ended without being kept are not shown.
 #[async_trait]
 pub trait ArtifactStore: Send + Sync {
@@ -49,6 +49,10 @@ pub trait ArtifactStore: Send + Sync {
         slice: &Slice<Created<ArtifactId>>,
         now: Time,
     ) -> Result<Sliced<Artifact>>;
+
+    /// Adds, in one step, artifacts that turns of the session say which came with a
+    /// [record](crate::store::SessionStore::insert_record): once their bytes are there.
+    async fn add_artifacts(&self, tenant: &TenantId, session: SessionId, added: &[(TurnId, Artifact)]) -> Result<()>;
 
     /// How many artifacts [`ArtifactStore::artifacts`] lists.
     async fn count_artifacts(&self, tenant: &TenantId, session: SessionId, now: Time) -> Result<u64>;

@@ -164,7 +164,8 @@ pub trait SessionStore: Send + Sync {
     async fn insert_session(&self, session: &Session, request: Option<&RequestKey>) -> Result<Keyed<()>>;
 
     /// Adds a session that begins with a record: turns that have ended and are kept, one after the other on one line, numbered
-    /// from 1 as their items are; errors as for [`SessionStore::insert_session`]. The session's counts are the record's.
+    /// from 1 as their items are; errors as for [`SessionStore::insert_session`]. The session's counts are the record's. Of
+    /// artifacts that its items say nothing is known yet: see [`ArtifactStore::add_artifacts`].
     async fn insert_record(&self, session: &Session, record: &[TurnRecord]) -> Result<()>;
 
     /// The session, expired or not.

@@ -1,10 +1,11 @@
-//! Artifacts: what is known of the files that users brought. Their rows come with the items that say them, and outlast them.
+//! Artifacts: what is known of the files that users brought. Their rows come with the items of accepted turns
+//! that say them, or once their bytes are copied, and outlast those items.
 
 use async_trait::async_trait;
 use sederunt_core::Result;
 use sederunt_core::artifact::{Artifact, ArtifactStore};
 use sederunt_core::clock::Time;
-use sederunt_core::id::{ArtifactId, SessionId, TenantId};
+use sederunt_core::id::{ArtifactId, SessionId, TenantId, TurnId};
 use sederunt_core::item::{Item, ItemBody};
 use sederunt_core::page::{Created, Slice, Sliced};
 
@@ -52,19 +53,21 @@ pub(crate) const EXPIRED: &str = "delete from artifacts where (tenant, session, 
 /// The steps that add what an item says of artifacts.
 pub(crate) fn insertion(item: &Item) -> Result<Vec<Step>> {
     let (ItemBody::Artifacts { files, .. }, Some(session)) = (&item.body, item.session) else { return Ok(Vec::new()) };
-    let step = |file: &Artifact| {
-        let params = params![
-            item.tenant.as_str(),
-            session.to_string(),
-            file.id.to_string(),
-            item.turn.to_string(),
-            file.created.nanos(),
-            file.expires.map(Time::nanos),
-            json(file)?,
-        ];
-        Ok(Step::any(INSERT, params))
-    };
-    files.iter().map(step).collect()
+    files.iter().map(|file| added(&item.tenant, session, item.turn, file)).collect()
+}
+
+/// The step that adds an artifact which a turn says.
+fn added(tenant: &TenantId, session: SessionId, turn: TurnId, file: &Artifact) -> Result<Step> {
+    let params = params![
+        tenant.as_str(),
+        session.to_string(),
+        file.id.to_string(),
+        turn.to_string(),
+        file.created.nanos(),
+        file.expires.map(Time::nanos),
+        json(file)?,
+    ];
+    Ok(Step::any(INSERT, params))
 }
 
 #[async_trait]
@@ -94,6 +97,12 @@ impl ArtifactStore for SqlStore {
         let rows = self.list(reading.choose(BY_CREATED), params).await?;
         let found = rows.into_iter().map(read).collect::<Result<Vec<_>>>()?;
         Ok(reading.sliced(found, |artifact| (artifact.created, artifact.id)))
+    }
+
+    async fn add_artifacts(&self, tenant: &TenantId, session: SessionId, added: &[(TurnId, Artifact)]) -> Result<()> {
+        let steps =
+            added.iter().map(|(turn, file)| self::added(tenant, session, *turn, file)).collect::<Result<_>>()?;
+        self.driver.transact(steps).await.map(drop)
     }
 
     async fn count_artifacts(&self, tenant: &TenantId, session: SessionId, now: Time) -> Result<u64> {

@@ -8,7 +8,7 @@ use sederunt_core::{Error, Result};
 use crate::accept::insert_item;
 use crate::driver::{Guard, Outcome, Params, Step, params, unsettled};
 use crate::rows::{json, word};
-use crate::{SqlStore, TRIES, artifacts};
+use crate::{SqlStore, TRIES};
 
 const INSERT_TURN: &str = "insert into turns (tenant, id, session, agent, version, owner, client, parent, number, kind, lane, \
      state, ending, kept, alias, on_failure, on_disconnect, recording, parameters, usage, created, ended, extra, items, \
@@ -40,7 +40,6 @@ fn steps(mut steps: Vec<Step>, session: &Session, record: &[TurnRecord]) -> Resu
         steps.push(Step::guarded(Guard::Row, INSERT_TURN, turn_params(turn)?));
         for item in &turn.items {
             steps.push(insert_item(item)?);
-            steps.extend(artifacts::insertion(item)?);
         }
     }
     let messages = record.iter().filter(|turn| turn.turn.kind == TurnKind::Message).count();

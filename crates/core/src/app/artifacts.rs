@@ -1,5 +1,6 @@
 //! Artifacts of sessions: brought before the turn that they are for, then listed, read, and copied into forks.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::artifact::Artifact;
 use crate::blob::{Blob, BlobPath};
 use crate::caller::{Action, Caller};
 use crate::error::{Error, Ignore as _, Kind, Result};
-use crate::id::ArtifactId;
+use crate::id::{ArtifactId, TurnId};
 use crate::item::ItemBody;
 use crate::page::{Created, Slice};
 use crate::session::Session;
@@ -112,9 +113,17 @@ impl Artifacts<'_> {
         copied
     }
 
-    /// Copies the bytes of artifacts from one session to another, whose record says the copies. What is gone stays gone.
-    pub(super) async fn copy(&self, from: &Session, to: &Session, copied: &[Copied]) -> Result<()> {
+    /// Copies the bytes of artifacts from one session to another, whose record says the copies, and then has them known there:
+    /// what is listed can be read, wherever this is cut short. What is gone stays gone.
+    pub(super) async fn copy(
+        &self,
+        from: &Session,
+        to: &Session,
+        record: &[TurnRecord],
+        copied: &[Copied],
+    ) -> Result<()> {
         let (blobs, now) = (&self.0.ports().blobs, self.0.now());
+        let mut there: HashSet<ArtifactId> = HashSet::new();
         for copy in copied {
             let blob = match blobs.get(&home(from), &BlobPath::artifact(copy.from)).await {
                 Err(Error::NotFound { .. }) => continue,
@@ -122,7 +131,16 @@ impl Artifacts<'_> {
             };
             let room = self.0.files().room(blob.size);
             blobs.put(&home(to), &BlobPath::artifact(copy.to), blob.content, room, now).await?;
+            there.insert(copy.to);
         }
-        Ok(())
+        let mut known: Vec<(TurnId, Artifact)> = Vec::with_capacity(there.len());
+        for item in record.iter().flat_map(|turn| &turn.items) {
+            let ItemBody::Artifacts { files, .. } = &item.body else { continue };
+            known.extend(files.iter().filter(|file| there.contains(&file.id)).map(|file| (item.turn, file.clone())));
+        }
+        if known.is_empty() {
+            return Ok(());
+        }
+        self.0.store().add_artifacts(&to.tenant, to.id, &known).await
     }
 }

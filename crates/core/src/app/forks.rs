@@ -92,7 +92,7 @@ impl Sessions<'_> {
         number(&mut record);
         let artifacts = self.0.artifacts().renamed(&mut record);
         self.0.store().insert_record(&session, &record).await?;
-        if let Err(error) = self.0.artifacts().copy(source, &session, &artifacts).await {
+        if let Err(error) = self.0.artifacts().copy(source, &session, &record, &artifacts).await {
             // Half of a copy is none.
             self.0.store().delete_session(&session.tenant, id, self.0.now(), None).await?;
             return Err(error);

@@ -3,11 +3,11 @@
 use sederunt_core::artifact::Artifact;
 use sederunt_core::clock::Time;
 use sederunt_core::id::ArtifactId;
-use sederunt_core::item::ItemBody;
+use sederunt_core::item::{Item, ItemBody};
 use sederunt_core::page::{Order, Slice};
 use sederunt_core::session::Session;
-use sederunt_core::store::{Accept, Finish};
-use sederunt_core::turn::Ending;
+use sederunt_core::store::{Accept, Finish, TurnRecord};
+use sederunt_core::turn::{Ending, Turn, TurnState};
 
 use crate::world::{HOUR, World, at, each};
 
@@ -97,6 +97,36 @@ async fn artifacts_go_when_their_time_is_over_or_their_session_goes() {
         world.store.delete_session(&world.tenant, session.id, at(3_602), None).await.unwrap();
         world.sweep(at(3_603)).await;
         assert_eq!(known(world, &session).await, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn artifacts_of_a_record_are_known_once_they_are_added() {
+    each(async |world| {
+        let agent = world.agent("helper").await;
+        let source = world.session(&agent, at(0)).await;
+        let session = world.new_session(&agent, at(1));
+        let brought = bringing(world, &source, &["a", "b"], at(1));
+        let turn = Turn {
+            session: Some(session.id),
+            kept: true,
+            number: Some(1),
+            state: TurnState::Ended { ending: Ending::Done },
+            ended: Some(at(2)),
+            ..brought.turn
+        };
+        let items = brought.input.into_iter().map(|item| Item { session: Some(session.id), number: Some(1), ..item });
+        let record = TurnRecord { turn, items: items.collect() };
+        world.store.insert_record(&session, std::slice::from_ref(&record)).await.unwrap();
+        assert_eq!((shown(world, &session, at(2)).await.len(), known(world, &session).await), (0, 0));
+        let ItemBody::Artifacts { files, .. } = &record.items[0].body else { panic!("{record:?}") };
+        let added = [(record.turn.id, files[1].clone())];
+        // Once more is the same.
+        for _ in 0..2 {
+            world.store.add_artifacts(&world.tenant, session.id, &added).await.unwrap();
+            assert_eq!(shown(world, &session, at(2)).await, ["b"]);
+        }
     })
     .await;
 }

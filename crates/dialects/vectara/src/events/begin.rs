@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::input::{Behavior, Message};
 use super::scene::Scene;
-use super::{follow, frames, tell};
+use super::{follow, frames, since, tell};
 use crate::answer as answers;
 use crate::asked::Asked;
 use crate::operation::Answer;
@@ -30,7 +30,7 @@ pub(crate) async fn answer(
     let Some(since) = message.since else {
         return answer_turn(asked, scene, new, stream).await;
     };
-    follow::check(&scene, since).await?;
+    since::check(&scene, since).await?;
     new.when_busy = Some(match message.behavior {
         Behavior::Steer => WhenBusy::Steer,
         Behavior::FollowUp => WhenBusy::Queue,
@@ -42,7 +42,7 @@ pub(crate) async fn answer(
     let started = scene.begin_anyhow(new).await?;
     let record = scene.outcome(&started, own).await?;
     let last = scene.events(&record)?;
-    Ok(told(&scene, follow::since(&scene, since, &record, last).await?))
+    since::told(scene, since, &record, last, asked.request_id.clone()).await
 }
 
 /// Answers a turn in a session that is at rest.

@@ -1,5 +1,5 @@
-//! `since`: what was stored after an event, what runs, and then what the request asked for, without a gap and without telling
-//! anything twice.
+//! A stream with `since`: what was stored after an event, what runs, and then what the request asked for, without a gap and
+//! without telling anything twice.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -9,88 +9,25 @@ use sederunt_core::engine::Started;
 use sederunt_core::error::Error;
 use sederunt_core::id::TurnId;
 use sederunt_core::page::{Order, Slice};
-use sederunt_core::store::TurnRecord;
 use sederunt_core::turn::NewTurn;
-use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::event::stored;
 use super::expansion::{again, end, error};
 use super::frames::{Out, Unheard};
-use super::id::event_id;
-use super::input::{Since, no_event};
+
+use super::input::Since;
 use super::list::tools;
 use super::scene::Scene;
+use super::since::place;
 use super::tell::{self, Telling};
 use crate::failure::Failure;
 
 /// Events read from the store at once.
-const BATCH: u32 = 200;
-
-/// The most events of one answer that is not a stream.
-const MOST: usize = 10_000;
+pub(super) const BATCH: u32 = 200;
 
 /// How often it is looked whether something runs before the request's own turn does.
 const LOOK: Duration = Duration::from_millis(100);
-
-/// Refuses an event that the session does not have.
-pub(super) async fn check(scene: &Scene, since: Since) -> Result<(), Failure> {
-    let Since::Event(turn, position) = since else { return Ok(()) };
-    let found = scene.app.record().turn(&scene.session, turn).await?;
-    let known = match found {
-        Some(record) if record.turn.number.is_some() => record.items.iter().any(|item| item.position == position),
-        Some(_) => scene.app.turns().live(&scene.caller, turn).await?.is_some(),
-        None => false,
-    };
-    if known { Ok(()) } else { Err(no_event("since", &event_id(turn, position))) }
-}
-
-/// Where an event stands, once its turn is kept; `None` before that, or at the beginning of all.
-async fn place(scene: &Scene, since: Since) -> Result<Option<ItemPlace>, Error> {
-    match since {
-        Since::Start => Ok(None),
-        Since::Event(turn, position) => scene.app.record().place(&scene.session, turn, position).await,
-    }
-}
-
-/// The events after one of them, up to the end of a turn, whose own events are `last`.
-pub(super) async fn since(
-    scene: &Scene,
-    since: Since,
-    record: &TurnRecord,
-    last: Vec<Value>,
-) -> Result<Vec<Value>, Failure> {
-    let mut after = place(scene, since).await?;
-    if after.is_none() && since != Since::Start {
-        // Its turn has left nothing: what followed is all there is.
-        return Ok(last);
-    }
-    let mut events = Vec::new();
-    'read: while events.len() < MOST {
-        let slice = Slice { order: Order::OldestFirst, after, before: None, limit: BATCH };
-        let read = scene.app.record().list(&scene.session, false, &slice).await?;
-        let tools = tools(&scene.app, &scene.session, &scene.shape, &read.items).await?;
-        for entry in &read.items {
-            if entry.item.turn == record.turn.id {
-                break 'read;
-            }
-            after = Some(entry.place);
-            events.push(stored(scene.key(), entry, &tools));
-        }
-        if !read.more {
-            break;
-        }
-    }
-    let own = match since {
-        Since::Event(turn, position) if turn == record.turn.id => {
-            let mut at = record.items.iter().map(|item| item.position);
-            at.position(|at| at > position).unwrap_or(record.items.len())
-        }
-        Since::Event(..) | Since::Start => 0,
-    };
-    events.extend(last.into_iter().skip(own));
-    Ok(events)
-}
 
 /// Tells it all as a stream.
 pub(super) async fn follow(out: Out, scene: Scene, new: NewTurn, since: Since) {

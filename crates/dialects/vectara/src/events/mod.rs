@@ -18,6 +18,7 @@ mod outstanding;
 mod overrides;
 mod running;
 mod scene;
+mod since;
 mod tell;
 mod usage;
 

@@ -297,6 +297,24 @@ async fn a_fork_has_copies_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_fork_lists_no_file_whose_bytes_it_does_not_have() {
+    let reading = Reading::new().await;
+    let form = Form::default().file("a.txt", "text/plain", b"abc").file("b.txt", "text/plain", b"def");
+    let [lost, _] = reading.bring(form).await.try_into().unwrap();
+    let blobs = reading.desk.house.app().ports().blobs.clone();
+    let [home] = blobs.homes(None, 9).await.unwrap().try_into().unwrap();
+    let path = BlobPath::artifact(lost.strip_prefix("art_").unwrap().parse().unwrap());
+    blobs.remove(&home, &path, false, reading.desk.house.app().now()).await.unwrap();
+    let from = json!({"from_session": {"session_key": reading.session}});
+    let fork = reading.desk.alice.post(&sessions_of(AGENT), from).await.json(201)["key"].clone();
+    let fork = Reading { session: fork.as_str().unwrap().to_owned(), ..reading };
+    let listed = fork.list("").await;
+    assert_eq!((names(&listed), &listed["metadata"]["total_count"]), (vec!["b.txt"], &json!(1)));
+    let events = fork.desk.alice.get(&events_of(AGENT, &fork.session)).await.json(200);
+    assert_eq!(events["events"][0]["artifacts"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn the_files_of_other_apis_are_apart() {
     let reading = Reading::new().await;
     reading.bring(Form::default().file("a.txt", "text/plain", b"abc")).await;

@@ -710,6 +710,23 @@ async fn a_skill_that_a_message_names_is_loaded() {
 }
 
 #[tokio::test]
+async fn all_that_came_before_is_told_however_much_it_is() {
+    let talk = Talk::new().await;
+    for number in 0..210 {
+        talk.say(&format!("number {number}")).await;
+    }
+    let events = talk.make(since(message("last"), "start")).await;
+    let texts: Vec<_> = events.iter().map(said).collect();
+    let all = (0..210).map(|number| format!("number {number}")).chain(["last".to_owned()]);
+    let all: Vec<_> = all.flat_map(|text| [text.clone(), format!("You said: {text}")]).collect();
+    assert_eq!(texts, all);
+    let after = events[401]["id"].as_str().unwrap();
+    let rest = talk.make(since(message("more"), after)).await;
+    assert_eq!(rest[..20], events[402..]);
+    assert_eq!(said(&rest[20]), "more");
+}
+
+#[tokio::test]
 async fn events_are_listed_page_by_page_also_after_one_that_is_gone() {
     let talk = Talk::new().await;
     for text in ["one", "two", "three"] {
