@@ -6,7 +6,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{agent, app, chat, check, clock, config, dev, env, key, serve, sessions, stop, tail};
+use crate::commands::{
+    agent, app, backup, chat, check, clock, config, dev, env, key, migrate, moving, restore, serve, sessions, stop, tail,
+};
 use crate::config::{Config, Layers};
 use crate::fault::{Exit, Fault};
 
@@ -43,6 +45,14 @@ pub enum Command {
     Check,
     /// Show the configuration
     Config(config::Args),
+    /// Bring the store's schema up to this release's
+    Migrate(migrate::Args),
+    /// Write all that the store holds to an archive, beside running servers
+    Backup(backup::Args),
+    /// Fill an empty store from an archive
+    Restore(restore::Args),
+    /// Move all that one store holds to another, empty one: from SQLite to PostgreSQL, or back
+    Move(moving::Args),
     /// Make, publish, list and delete agents
     Agent(agent::Args),
     /// Make, list and revoke API keys
@@ -125,6 +135,10 @@ fn run(cli: Cli) -> Result<(), Fault> {
     match cli.command {
         Command::Config(args) => config::run(&args, &cli.settings, cli.json),
         Command::Check => on_runtime(check::run(cli.settings, cli.json)),
+        Command::Migrate(args) => on_runtime(migrate::run(args, cli.settings, cli.json)),
+        Command::Backup(args) => on_runtime(backup::run(args, cli.settings, cli.json)),
+        Command::Restore(args) => on_runtime(restore::run(args, cli.settings, cli.json)),
+        Command::Move(args) => on_runtime(moving::run(args, cli.settings, cli.json)),
         Command::Dev(args) => on_runtime(dev::run(args, cli.settings, cli.json)),
         Command::Serve(args) => on_runtime(serve::run(args, cli.settings, cli.json)),
         Command::Agent(args) => on_runtime(agent::run(args, cli.json)),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sederunt_core::blob::Blobs;
 use sederunt_core::id::Ids;
+use sederunt_core::store::SystemStore as _;
 use sederunt_store::{
     BlobRows, DatabaseError, Durability, Examined, Folder, Inspected, Observer, OpenError, Options, Postgres,
     PostgresOptions, SqlStore, Sqlite,
@@ -57,8 +58,29 @@ pub struct Opened {
 }
 
 /// Opens the store, and brings its schema up to this release's. Waits for a database that cannot be had yet, as long as the
-/// configuration says.
+/// configuration says. Refuses one that a restore has not filled yet.
 pub async fn open(
+    config: &config::Store,
+    ground: &Ground,
+    ids: &Ids,
+    metrics: Option<&Metrics>,
+) -> Result<Opened, Fault> {
+    let opened = open_to_fill(config, ground, ids, metrics).await?;
+    let refused = match opened.store.is_being_restored().await {
+        Ok(false) => return Ok(opened),
+        Ok(true) => Fault::unreachable(
+            format!("{} cannot be used", masked(&config.url)),
+            "a restore has begun to fill it and did not come to its end",
+            "run the same `sederunt restore` or `sederunt move` again, which goes on; or name another store",
+        ),
+        Err(error) => Fault::unreachable("the store cannot be read", chain(&error), "see whether it is well"),
+    };
+    opened.store.close().await;
+    Err(refused)
+}
+
+/// Opens the store, even if a restore has begun to fill it.
+pub async fn open_to_fill(
     config: &config::Store,
     ground: &Ground,
     ids: &Ids,
@@ -66,7 +88,7 @@ pub async fn open(
 ) -> Result<Opened, Fault> {
     let observer = metrics.cloned().map(|metrics| Observer::new(move |n, took| metrics.committed(n, took)));
     match Place::of(config)? {
-        Place::Sqlite(path) => sqlite(&path, ground, observer),
+        Place::Sqlite(path) => sqlite(&path, config.migrate, ground, observer),
         Place::Postgres => {
             let store = postgres(config, observer).await?;
             let files = Arc::new(BlobRows::new(store.clone(), ground.timer.clone(), ids.clone()));
@@ -75,8 +97,8 @@ pub async fn open(
     }
 }
 
-fn sqlite(path: &Path, ground: &Ground, observer: Option<Observer>) -> Result<Opened, Fault> {
-    let options = Options { durability: ground.durability, observer, ..Options::default() };
+fn sqlite(path: &Path, migrate: bool, ground: &Ground, observer: Option<Observer>) -> Result<Opened, Fault> {
+    let options = Options { durability: ground.durability, migrate, observer, ..Options::default() };
     let setting = if ground.development { "--data" } else { "store.url" };
     let store = Sqlite::open(path, options).map_err(|error| not_opened(path, &error, setting))?;
     let files = Folder::open(path, ground.durability == Durability::Full).map_err(|error| {
@@ -160,6 +182,7 @@ fn how_to_open(error: &OpenError, setting: &str) -> String {
         OpenError::Locked { .. } => "stop the other process",
         OpenError::ReadOnly { .. } => "give this user the right to write there",
         OpenError::Newer { .. } => "use the newer binary, or restore a backup that is older",
+        OpenError::Outdated { .. } => "run: sederunt migrate",
         OpenError::Foreign { .. } => return format!("name another directory with {setting}"),
         OpenError::Damaged { .. } => "restore a backup",
         OpenError::Full { .. } => "free some space",

@@ -76,6 +76,8 @@ pub struct Options {
     pub lists: usize,
     /// The most pages of 4 KiB that the database may have; as many as the disk holds if `None`.
     pub max_pages: Option<u32>,
+    /// Whether a schema of an older release is brought up to date; refused otherwise.
+    pub migrate: bool,
     /// Who is told of commits.
     pub observer: Option<Observer>,
 }
@@ -88,6 +90,7 @@ impl Default for Options {
             patience: Duration::from_secs(5),
             lists: std::thread::available_parallelism().map_or(4, |n| n.get() * 2),
             max_pages: None,
+            migrate: true,
             observer: None,
         }
     }

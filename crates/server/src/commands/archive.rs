@@ -5,19 +5,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sederunt_core::blob::Blobs;
+use sederunt_core::id::{Ids, SystemChance};
 use sederunt_core::node::Node;
 use sederunt_core::store::{NodeStore as _, SystemStore as _};
 use sederunt_store::{ArchiveError, Folder, SqlStore, Sqlite};
 
 use crate::cli::Settings;
 use crate::commands::serve;
-use crate::config::{Config, masked};
+use crate::config::{self, Config, masked};
 use crate::fault::Fault;
 use crate::opening::{self, Opened, Place};
 use crate::wiring::chain;
 
 /// How long a node that shows no beat is taken for living; longer than any node lets pass.
 const SILENCE: Duration = Duration::from_secs(15);
+
+/// How long a database may take for one step of a restore, a failover included.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// How often one looks whether a node beats.
 const LOOK: Duration = Duration::from_millis(500);
@@ -47,9 +51,8 @@ impl Source {
                 Ok(Self { store: Arc::new(store), files: files(&path)? })
             }
             Place::Postgres => {
-                let mut config = config.store.clone();
-                config.migrate = false;
-                let Opened { store, files } = opening::open(&config, &serve::ground(), None).await?;
+                let config = config::Store { migrate: false, ..config.store.clone() };
+                let Opened { store, files } = opening::open(&config, &serve::ground(), &ids(), None).await?;
                 Ok(Self { store, files: Some(files) })
             }
         }
@@ -57,7 +60,7 @@ impl Source {
 
     /// Opens the store that the configuration names, and keeps servers from opening it, as far as can be.
     pub async fn hold(config: &Config) -> Result<Self, Fault> {
-        let Opened { store, files } = opening::open(&config.store, &serve::ground(), None).await?;
+        let Opened { store, files } = opening::open(&config.store, &serve::ground(), &ids(), None).await?;
         let source = Self { store, files: Some(files) };
         if let Err(fault) = nobody_serves(&source.store, &config.store.url).await {
             source.store.close().await;
@@ -65,6 +68,10 @@ impl Source {
         }
         Ok(source)
     }
+}
+
+fn ids() -> Ids {
+    Ids::new(Arc::new(SystemChance))
 }
 
 /// The files in a data directory.
@@ -80,7 +87,8 @@ fn files(path: &Path) -> Result<Option<Arc<dyn Blobs>>, Fault> {
 
 /// Opens an empty store, or one that a restore has begun to fill.
 pub async fn target(config: &Config) -> Result<Opened, Fault> {
-    let opened = opening::open_to_restore(&config.store, &serve::ground()).await?;
+    let patient = config::Store { patience: config.store.patience.max(PATIENCE), ..config.store.clone() };
+    let opened = opening::open_to_fill(&patient, &serve::ground(), &ids(), None).await?;
     if let Err(fault) = nobody_serves(&opened.store, &config.store.url).await {
         opened.store.close().await;
         return Err(fault);

@@ -40,8 +40,8 @@ pub async fn run(args: Args, settings: Settings, json: bool) -> Result<(), Fault
     };
     let bar = Bar::new("moving", json);
     let ends = (&*target.store, &*target.files);
-    let told = (&|read: sederunt_store::Progress| bar.expect(read.of) as _, &|progress| bar.show(progress) as _);
-    let moved = source.store.move_to(source.files.as_deref(), ends, SystemClock.now(), told).await;
+    let told = |progress| bar.show(progress);
+    let moved = source.store.move_to(source.files.as_deref(), ends, SystemClock.now(), &told).await;
     drop(bar);
     let still = archive::nobody_serves(&source.store, &from.store.url).await;
     source.store.close().await;

@@ -69,7 +69,8 @@ impl Bar {
         let of = progress.of.or(state.of);
         let text = match self.style {
             Style::Line => {
-                let left = of.and_then(|of| left(state.begun.elapsed(), rows.saturating_sub(first), of.saturating_sub(rows)));
+                let left =
+                    of.and_then(|of| left(state.begun.elapsed(), rows.saturating_sub(first), of.saturating_sub(rows)));
                 format!("\r{}\x1b[K", line(self.what, section, rows, of, left))
             }
             _ => format!("{}\n", json!({"progress": {"what": self.what, "section": section, "rows": rows, "of": of}})),

@@ -33,6 +33,8 @@ pub enum OpenError {
     ReadOnly { path: PathBuf },
     #[error("{path} has schema {found}, newer than this binary's {known}")]
     Newer { path: PathBuf, found: i64, known: i64 },
+    #[error("{path} has schema {found}, older than this binary's {known}")]
+    Outdated { path: PathBuf, found: i64, known: i64 },
     #[error("{path} is not a database of ours")]
     Foreign { path: PathBuf },
     #[error("{path} is damaged ({what})")]
@@ -60,7 +62,11 @@ pub(super) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> 
         inspect(&file)?;
     }
     let lock = hold(path)?;
-    inspect(&file)?;
+    let found = inspect(&file)?.map_or(0, |found| found.migration);
+    let known = migrations::newest();
+    if !options.migrate && found > 0 && found < known {
+        return Err(OpenError::Outdated { path: path.to_owned(), found, known });
+    }
     make_private(&file).map_err(|error| of_io(path, error))?;
     let connection = write_to(&file, options).map_err(|error| of_sqlite(&file, error))?;
     Ok(Opened { file, connection, lock })
@@ -71,6 +77,10 @@ pub(super) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> 
 pub struct Inspected {
     /// Whether it has an API key of any tenant.
     pub has_api_key: bool,
+    /// The last migration that was applied; 0 if none was.
+    pub schema: i64,
+    /// The last migration that this binary knows.
+    pub newest: i64,
 }
 
 /// Refuses what [`open`] would refuse.
@@ -81,8 +91,9 @@ pub(super) fn look_into(path: &Path) -> Result<Inspected, OpenError> {
     }
     let _held = if path.join(LOCK).exists() { Some(hold(path)?) } else { None };
     let file = path.join(DATABASE);
-    let has_api_key = inspect(&file)?.is_some_and(|found| found.has_api_key);
-    Ok(Inspected { has_api_key })
+    let found = inspect(&file)?;
+    let has_api_key = found.as_ref().is_some_and(|found| found.has_api_key);
+    Ok(Inspected { has_api_key, schema: found.map_or(0, |found| found.migration), newest: migrations::newest() })
 }
 
 /// The file of a database that is there, and that this binary can read.

@@ -72,8 +72,7 @@ impl End {
     }
 
     async fn move_to(&self, to: &End) -> u64 {
-        let told: (&(dyn Fn(Progress) + Send + Sync), &(dyn Fn(Progress) + Send + Sync)) = (&|_| (), &|_| ());
-        self.store.move_to(Some(&*self.files), (&to.store, &*to.files), at(0), told).await.unwrap()
+        self.store.move_to(Some(&*self.files), (&to.store, &*to.files), at(0), &|_| ()).await.unwrap()
     }
 }
 
