@@ -4,6 +4,7 @@
 //! A line says what happened, to which turn, how often and of which kind: nothing of what anybody said.
 
 mod lines;
+mod merged;
 mod shelf;
 
 use std::fmt;
@@ -22,6 +23,7 @@ use crate::session::Session;
 use crate::store::Store;
 
 pub(crate) use lines::Happened;
+pub(crate) use merged::Others;
 use shelf::Shelf;
 
 /// How many lines a follower may be behind before it misses some.
@@ -66,6 +68,7 @@ pub struct Journal {
     shelf: Arc<Mutex<Shelf>>,
     clock: Arc<dyn Clock>,
     store: Arc<dyn Store>,
+    others: Option<Others>,
 }
 
 impl fmt::Debug for Journal {
@@ -75,8 +78,8 @@ impl fmt::Debug for Journal {
 }
 
 impl Journal {
-    pub(crate) fn new(clock: Arc<dyn Clock>, store: Arc<dyn Store>) -> Self {
-        Self { shelf: Arc::default(), clock, store }
+    pub(crate) fn new(clock: Arc<dyn Clock>, store: Arc<dyn Store>, others: Option<Others>) -> Self {
+        Self { shelf: Arc::default(), clock, store, others }
     }
 
     /// Adds a line. It must say nothing of what anybody said.
@@ -91,8 +94,16 @@ impl Journal {
         }
     }
 
-    /// The session's last lines, oldest first, at most 300, and those to come: none is lost between the two.
+    /// The session's last lines, oldest first, at most 300, and those to come: none is lost between the two. Of turns that
+    /// ran on another node the lines before are those that the record amounts to.
     pub async fn follow(&self, session: &Session) -> Result<(Vec<LogLine>, Following)> {
+        if let Some(others) = &self.others {
+            let elsewhere = others.follow(&session.tenant, session.id).await;
+            let record = self.told_again(&session.tenant, session.id).await?;
+            let (own, following) = self.shelf().follow(session.id, (session.tenant.clone(), session.agent), BEHIND);
+            let following = elsewhere.behind(following, &record);
+            return Ok((merged::merged(own, record), following));
+        }
         if !self.shelf().is_whole(session.id) {
             let before = self.told_again(&session.tenant, session.id).await?;
             self.shelf().complete(session.id, before);

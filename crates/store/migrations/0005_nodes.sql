@@ -14,3 +14,7 @@ create table duties (
 );
 
 create index waiting_by_node on waiting (node);
+
+-- A node's leases, in order.
+drop index leases_by_node;
+create index leases_by_node on leases (node, tenant, lane);

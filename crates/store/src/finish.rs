@@ -18,11 +18,22 @@ use crate::{SqlStore, locks};
 
 pub(crate) const RELEASE: &str =
     "delete from leases where tenant = $1 and lane = $2 and node = $3 and token = $4 and turn = $5";
-const APPEND_PARTS: &str = "insert into parts (tenant, turn, first, last, body) values ($1, $2, $3, $4, $5) \
-     on conflict do nothing";
-pub(crate) const APPEND_PARTS_FENCED: &str = "insert into parts (tenant, turn, first, last, body) \
-     select l.tenant, l.turn, $6, $7, $8 from leases l \
-     where l.tenant = $1 and l.lane = $2 and l.node = $3 and l.token = $4 and l.turn = $5 on conflict do nothing";
+/// A batch of which nobody knew whether it was stored comes again with what has been said since.
+macro_rules! longer_batch {
+    ($insert:literal) => {
+        concat!(
+            $insert,
+            " on conflict (tenant, turn, first) do update set last = excluded.last, body = excluded.body \
+             where excluded.last > parts.last"
+        )
+    };
+}
+const APPEND_PARTS: &str =
+    longer_batch!("insert into parts (tenant, turn, first, last, body) values ($1, $2, $3, $4, $5)");
+pub(crate) const APPEND_PARTS_FENCED: &str = longer_batch!(
+    "insert into parts (tenant, turn, first, last, body) select l.tenant, l.turn, $6, $7, $8 from leases l \
+     where l.tenant = $1 and l.lane = $2 and l.node = $3 and l.token = $4 and l.turn = $5"
+);
 const HELD: &str = "select 1 from leases where tenant = $1 and lane = $2 and node = $3 and token = $4 and turn = $5";
 const DROP_PARTS: &str = "delete from parts where tenant = $1 and turn = $2";
 pub(crate) const LEAVE_SESSION: &str =

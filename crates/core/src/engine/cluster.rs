@@ -102,23 +102,32 @@ impl Engine {
         }
     }
 
-    /// Tells the others that this node lives, and sees to what those leave behind who do not.
-    pub(super) async fn beat(&self, cluster: &Cluster, seen: &mut Seen) {
+    /// Tells the others that this node lives, and sees to what those leave behind who do not; whether the database was there
+    /// for it.
+    pub(super) async fn beat(&self, cluster: &Cluster, seen: &mut Seen) -> bool {
         let asked = self.0.ports.timer.elapsed();
-        match self.0.ports.store.beat(self.0.node).await {
-            Ok(true) => *cluster.beaten.lock().unwrap_or_else(|e| e.into_inner()) = asked,
+        let beaten = match self.0.ports.store.beat(self.0.node).await {
+            Ok(true) => {
+                *cluster.beaten.lock().unwrap_or_else(|e| e.into_inner()) = asked;
+                Ok(())
+            }
             Ok(false) => {
                 tracing::warn!(node = %self.0.node, "the others took this node for dead, joining again");
-                self.join(cluster).await.ignore("the next beat joins");
+                self.join(cluster).await
             }
-            Err(error) => tracing::warn!(%error, "the other nodes cannot be told that this one lives"),
-        }
-        self.agree(cluster).await.ignore("the next beat measures again");
+            Err(error) => Err(error),
+        };
         // While the database is away nobody's beat can rise, and nobody is dead for that: silence is counted anew.
-        let is_away = || self.0.ports.timer.elapsed().saturating_sub(asked) >= self.0.settings.beat;
+        let is_away = || self.0.ports.timer.elapsed().saturating_sub(asked) >= self.0.settings.dead_after / 3;
+        if let Err(error) = beaten {
+            tracing::warn!(%error, "the other nodes cannot be told that this one lives");
+            seen.clear();
+            return false;
+        }
         if is_away() {
             seen.clear();
         }
+        self.agree(cluster).await.ignore("the next beat measures again");
         let looked = self.look(cluster, seen).await;
         if looked.is_err() || is_away() {
             seen.clear();
@@ -126,6 +135,7 @@ impl Engine {
         looked.ignore("the next beat looks again");
         self.end_strays().await.ignore("the next beat looks again");
         self.compare_leases().await.ignore("the next beat compares again");
+        true
     }
 
     async fn join(&self, cluster: &Cluster) -> Result<()> {

@@ -41,7 +41,7 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use accept::Setting;
 pub use accept::Started;
-use cluster::Cluster;
+pub(crate) use cluster::Cluster;
 pub use live::{Live, Outcome, PartReader};
 pub use replay::Replay;
 
@@ -49,7 +49,7 @@ use crate::app::{Ports, Settings};
 use crate::blob::Home;
 use crate::error::{Error, Result};
 use crate::id::{NodeId, TenantId, TurnId};
-use crate::journal::{Happened, Journal};
+use crate::journal::{Happened, Journal, Others};
 use crate::node::{Membership, Which};
 use crate::store::Fence;
 use crate::turn::{Ending, Lane, Turn};
@@ -98,7 +98,8 @@ impl Engine {
             ports.identity = Arc::new(credentials::SharedIdentity { cluster: cluster.clone(), tasks: tasks.clone() });
         }
         let passing = Arc::new(Semaphore::new(settings.running_turns.min(Semaphore::MAX_PERMITS)));
-        let journal = Journal::new(ports.clock.clone(), ports.store.clone());
+        let others = cluster.clone().map(|cluster| Others { cluster, tasks: tasks.clone() });
+        let journal = Journal::new(ports.clock.clone(), ports.store.clone(), others);
         Self(Arc::new(Shared {
             journal,
             ports,

@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 
@@ -18,6 +19,11 @@ use crate::journal::Happened;
 use crate::model::{Model, ModelRequest, SessionView, Stop};
 use crate::part::{PartBody, fold, usage};
 use crate::turn::{Ending, NewTurn, Recording, TurnKind};
+
+/// How long what must be stored before it is told waits for a store that is away.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The pause between two tries.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// One turn's run. Owned by its task, which ends when the turn has ended and no open stream wants more.
 pub(super) struct Run {
@@ -205,7 +211,7 @@ impl Run {
             return Err(FaultKind::Failed.with("the turn has produced more than it may").into());
         }
         if shared.settings.stream_durability == StreamDurability::Strict && self.live.phase() == Phase::Open {
-            match self.engine.store_parts(&self.live).await {
+            match self.stored().await {
                 // Cancelled in this very moment: what comes now is for open streams only.
                 Err(Error::Conflict { kind: Conflict::Stale, .. }) if self.live.phase() != Phase::Open => {}
                 stored => stored.map_err(Halt::Store)?,
@@ -216,6 +222,19 @@ impl Run {
             shared.ports.observer.first_part(shared.ports.timer.elapsed().saturating_sub(self.live.accepted));
         }
         Ok(())
+    }
+
+    /// Stores what was said, and waits for a store that is away: what is told then is told late, but not cut short.
+    async fn stored(&self) -> Result<(), Error> {
+        let gives_up = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            match self.engine.store_parts(&self.live).await {
+                Err(Error::Unavailable { .. }) if tokio::time::Instant::now() < gives_up => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                stored => return stored,
+            }
+        }
     }
 }
 

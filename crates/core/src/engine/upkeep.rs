@@ -11,6 +11,8 @@ use super::cluster::Seen;
 use crate::error::{Conflict, Error, Ignore, Result};
 use crate::store::Swept;
 
+/// How long after a beat that the database did not take the next one is sent.
+const AGAIN: Duration = Duration::from_millis(500);
 /// How often parts of running turns are stored.
 const FLUSH: Duration = Duration::from_millis(200);
 /// Turns whose parts are stored at once.
@@ -29,11 +31,11 @@ impl Engine {
             let engine = self.clone();
             self.tend_with(async move {
                 let mut seen = Seen::new();
-                let mut ticks = tokio::time::interval(engine.0.settings.beat);
-                ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
                 while let Some(cluster) = engine.cluster() {
-                    ticks.tick().await;
-                    engine.beat(cluster, &mut seen).await;
+                    let beaten = engine.beat(cluster, &mut seen).await;
+                    // Turns are taken on again as soon as the database is back.
+                    let pause = if beaten { engine.0.settings.beat } else { engine.0.settings.beat.min(AGAIN) };
+                    tokio::time::sleep(pause).await;
                 }
             });
         }

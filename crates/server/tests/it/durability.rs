@@ -12,7 +12,7 @@ use sederunt_core::turn::{CancelOutcome, Ending};
 
 use crate::nodes_wires::Wires;
 use crate::world::{
-    Ground, PATIENCE, Seat, World, aside, conflict, end_of, ended, ending, hear, next_text, say, say_keeping,
+    Ground, Seat, World, aside, conflict, end_of, ended, ending, hear, next_text, say, say_keeping,
     say_when_busy, soon, told,
 };
 
@@ -92,8 +92,8 @@ async fn the_parts_of_a_turn_that_failed_are_all_stored_when_its_end_is() {
 }
 
 /// A node that can die: its application runs in a runtime of its own.
-struct Mortal {
-    world: Arc<World>,
+pub struct Mortal {
+    pub world: Arc<World>,
     life: tokio::runtime::Runtime,
 }
 
@@ -104,24 +104,24 @@ impl Mortal {
         Self { world: Arc::new(world.await.unwrap()), life }
     }
 
-    async fn born_among(ground: Arc<Ground>, wires: Arc<Wires>, settings: Settings) -> Self {
+    pub async fn born_among(ground: Arc<Ground>, wires: Arc<Wires>, settings: Settings) -> Self {
         let life = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let world = life.spawn(async move { World::among(ground, &wires, settings).await });
         Self { world: Arc::new(world.await.unwrap()), life }
     }
 
     /// Does something in its own life.
-    async fn does<T: Send + 'static>(&self, what: impl Future<Output = T> + Send + 'static) -> T {
+    pub async fn does<T: Send + 'static>(&self, what: impl Future<Output = T> + Send + 'static) -> T {
         self.life.spawn(what).await.unwrap()
     }
 
     /// As kill -9: nothing of it runs any more, nothing is tidied up.
-    fn dies(self) {
+    pub fn dies(self) {
         self.life.shutdown_background();
     }
 
     /// Alice, with an input that the model has begun to answer: `half` has been seen, and is stored.
-    async fn seat_in_mid_answer(&self, new: sederunt_core::turn::NewTurn, key: &'static str) -> Seat {
+    pub async fn seat_in_mid_answer(&self, new: sederunt_core::turn::NewTurn, key: &'static str) -> Seat {
         let world = self.world.clone();
         self.does(async move {
             let seat = world.seat().await;
@@ -232,30 +232,6 @@ async fn a_node_that_lost_its_lane_writes_nothing_and_breaks_its_streams() {
         assert_eq!(ended(&next).await.turn.number, Some(1));
         other.stop(Duration::ZERO).await;
     }
-}
-
-#[tokio::test]
-async fn a_dead_nodes_turn_is_ended_by_a_living_node() {
-    let ground = Ground::new();
-    let wires = Arc::new(Wires::default());
-    let quick = Settings { beat: Duration::from_millis(100), ..strict() };
-    let node = Mortal::born_among(ground.clone(), wires.clone(), quick.clone()).await;
-    let living = wires.node(ground.ports(), quick).await;
-    let seat = node.seat_in_mid_answer(say("hello"), "key").await;
-    let seat = Seat { app: living.clone(), ..seat };
-    let turn = seat.store.all_turns(&seat.caller.tenant, seat.session, None, 1).await.unwrap()[0].id;
-    // While it lives, its session is busy for everybody.
-    assert_eq!(conflict(seat.start(say("mine")).await), Conflict::Busy);
-    node.dies();
-    let dead = async {
-        while seat.stored(turn).await.turn.state == sederunt_core::turn::TurnState::Running {
-            ground.timer.push(Duration::from_secs(1));
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, dead).await.expect("the dead node's turn is ended");
-    assert_eq!(told(&seat.stored(turn).await), ["user: hello", "agent: half"]);
-    living.stop(Duration::ZERO).await;
 }
 
 #[tokio::test]

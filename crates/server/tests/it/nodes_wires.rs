@@ -14,11 +14,14 @@ use sederunt_core::journal::LogLine;
 use sederunt_core::node::{Answer, Membership, Node, Order, Peers, Told};
 use tokio::sync::watch;
 
+use crate::world::soon;
+
 /// The wires between nodes.
 #[derive(Debug, Default)]
 pub struct Wires {
     apps: Mutex<HashMap<NodeId, App>>,
     cut: watch::Sender<HashSet<NodeId>>,
+    listens: watch::Sender<u32>,
 }
 
 impl Wires {
@@ -35,6 +38,11 @@ impl Wires {
     /// Starts a node on these wires.
     pub async fn node(self: &Arc<Self>, ports: Ports, settings: Settings) -> App {
         let membership = self.membership(&ports);
+        self.join(ports, settings, membership).await
+    }
+
+    /// Starts a node whose place was prepared.
+    pub async fn join(&self, ports: Ports, settings: Settings, membership: Membership) -> App {
         let app = App::start(ports, settings, Some(membership)).await.unwrap();
         self.apps.lock().unwrap().insert(app.node(), app.clone());
         app
@@ -48,6 +56,11 @@ impl Wires {
     /// Mends it.
     pub fn mend(&self, node: NodeId) {
         self.cut.send_modify(|cut| _ = cut.remove(&node));
+    }
+
+    /// Waits until turns were listened to so often.
+    pub async fn listened_to(&self, times: u32) {
+        soon(self.listens.subscribe().wait_for(|listens| *listens >= times)).await.unwrap();
     }
 
     fn reach(&self, node: &Node) -> Result<App> {
@@ -76,6 +89,7 @@ impl Peers for Wires {
         from: u32,
     ) -> Result<BoxStream<'static, Result<Told>>> {
         let told = self.reach(node)?.peer().tell(tenant, turn, from).await?;
+        self.listens.send_modify(|listens| *listens += 1);
         Ok(self.breakable(node.id, told))
     }
 

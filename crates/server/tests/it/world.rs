@@ -138,7 +138,8 @@ impl World {
         Self::of(ground, app, Definition::default()).await
     }
 
-    async fn of(ground: Arc<Ground>, app: App, definition: Definition) -> Self {
+    /// A node that runs already.
+    pub async fn of(ground: Arc<Ground>, app: App, definition: Definition) -> Self {
         let new = NewAgent {
             key: "clerk".parse().unwrap(),
             id: None,
@@ -154,9 +155,14 @@ impl World {
 
     /// Alice in a new session.
     pub async fn seat(&self) -> Seat {
+        self.seat_on(&self.app).await
+    }
+
+    /// The same on a node of its own.
+    pub async fn seat_on(&self, app: &App) -> Seat {
         let caller = user("alice");
-        let agent = self.app.agents().get(&caller, self.agent).await.unwrap();
-        let version = self.app.agents().version_of(&caller.tenant, agent.id, None).await.unwrap();
+        let agent = app.agents().get(&caller, self.agent).await.unwrap();
+        let version = app.agents().version_of(&caller.tenant, agent.id, None).await.unwrap();
         let new = NewSession {
             agent: agent.id,
             version: Some(version.ordinal),
@@ -170,8 +176,8 @@ impl World {
             retention: None,
             extra: Default::default(),
         };
-        let session = self.app.sessions().create(&caller, &agent, &version, new, None).await.unwrap();
-        Seat { app: self.app.clone(), store: self.ground.store.clone(), caller, agent: agent.id, session: session.id }
+        let session = app.sessions().create(&caller, &agent, &version, new, None).await.unwrap();
+        Seat { app: app.clone(), store: self.ground.store.clone(), caller, agent: agent.id, session: session.id }
     }
 
     /// The next question to the model.
