@@ -93,6 +93,10 @@ class Server:
         """The RID of an agent that was there at the start."""
         return next(agent["rid"] for agent in self.ready["agents"] if agent["key"] == key)
 
+    def agent_rid(self, key: str) -> str:
+        """The RID of an agent that was made meanwhile, as the command line tells it."""
+        return json.loads(self.cli("agent", "show", key, "--json"))["rid"]
+
     def cli(self, *arguments: str) -> str:
         """Runs a command of the binary against this server; what it prints."""
         environment = self._environment | {"SEDERUNT_READY_FILE": str(self._ready)}
