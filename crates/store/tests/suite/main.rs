@@ -26,5 +26,6 @@ mod slices;
 mod turns;
 mod upkeep;
 mod walks;
+mod walks_beside_writers;
 mod world;
 mod writing;
