@@ -29,7 +29,7 @@ pub struct Ready {
     /// The development application.
     pub oauth: Option<OAuth>,
     /// Base URL where other nodes are answered, and /metrics, if that is apart from the APIs.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub internal: Option<String>,
 }
 

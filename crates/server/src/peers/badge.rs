@@ -10,8 +10,9 @@ use sederunt_core::id::NodeId;
 
 use super::NODE;
 
-/// How old a badge may be, or how far ahead: the clocks of nodes may differ by so much less what a request takes.
-const AGE: Duration = Duration::from_secs(300);
+/// How old a badge may be, or how far ahead. Nodes agree on the time to less than a second; for so long, whoever listens on
+/// the way could send the same request again.
+const AGE: Duration = Duration::from_secs(60);
 
 /// What the code is made for: no other use of the same secret makes the same one.
 const CONTEXT: &str = "sederunt 2026 requests between nodes";
