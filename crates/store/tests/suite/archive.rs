@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Cursor, Read};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use proptest::prelude::*;
 use sederunt_core::blob::Blobs;
@@ -13,7 +15,7 @@ use sederunt_core::store::SystemStore as _;
 use sederunt_store::{
     ArchiveError, BlobRows, Durability, Folder, Options, Postgres, PostgresOptions, Progress, SqlStore, Sqlite, verify,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::archive_text::{Content, Dice, Table, tables};
 use crate::databases::Database;
@@ -146,6 +148,68 @@ async fn a_restore_that_is_cut_short_goes_on_where_it_stood() {
         assert!(!end.store.is_being_restored().await.unwrap());
         assert!(end.archive().await == archive, "{engine:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_that_is_killed_between_any_two_batches_goes_on_where_it_stood() {
+    let archive = some(700, 3, 10).await;
+    let end = End::sqlite();
+    let mut dice = Dice(11);
+    for _ in 0..6 {
+        let batches = AtomicU64::new(1 + dice.throw(6));
+        let (reached, enough) = (Notify::new(), || batches.fetch_sub(1, Ordering::Relaxed) == 1);
+        let told = |_| {
+            if enough() {
+                reached.notify_one()
+            }
+        };
+        let whole = BufReader::new(Cursor::new(archive.clone()));
+        tokio::select! {
+            biased;
+            () = reached.notified() => {}
+            restored = end.store.restore(&*end.files, whole, at(0), &told) => {
+                restored.unwrap();
+                break;
+            }
+        }
+    }
+    if end.store.is_being_restored().await.unwrap() {
+        end.restore(Cursor::new(archive.clone())).await.unwrap();
+    }
+    assert!(end.archive().await == archive);
+}
+
+/// A hundred thousand sessions from SQLite to PostgreSQL and back, cut short on the way; prints how long each step took.
+/// Takes minutes where nothing is optimised.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes"]
+async fn a_hundred_thousand_sessions_move_there_and_back() {
+    let (tables, schema) = form().await;
+    let many = |table: &str| match table {
+        "sessions" | "turns" | "session_metadata" => 100_000,
+        "items" | "parts" => 200_000,
+        "leases" => 100,
+        _ => 1000,
+    };
+    let texts = ["x".repeat(300)];
+    let content = Content { schema, tables: &tables, rows: &many, texts: &texts, homes: 100, dice: Dice(12) };
+    let archive = content.archive();
+    println!("{} MB", archive.len() >> 20);
+    let (here, there, back) = (End::sqlite(), End::postgres().await, End::sqlite());
+    let told = |what: &str, begun: Instant, rows: u64| {
+        println!("{what}: {rows} rows in {:.1} s", begun.elapsed().as_secs_f64());
+        Instant::now()
+    };
+    let begun = Instant::now();
+    let begun = told("restored to SQLite", begun, here.restore(Cursor::new(archive.clone())).await.unwrap());
+    let half = Cursor::new(archive.as_bytes()[..archive.len() / 2].to_vec()).chain(Broken);
+    there.restore(half).await.unwrap_err();
+    let begun = told("half of it restored to PostgreSQL", begun, 0);
+    let begun = told("the rest moved to PostgreSQL", begun, here.move_to(&there).await);
+    assert!(there.archive().await == archive, "from PostgreSQL");
+    let begun = told("read from PostgreSQL", begun, 0);
+    told("moved back to SQLite", begun, there.move_to(&back).await);
+    assert!(back.archive().await == archive, "from SQLite again");
 }
 
 struct Broken;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what goes wrong in a story fails it")]
 
 mod agents;
+mod ahead;
 mod archive;
 mod archive_text;
 mod artifacts;
