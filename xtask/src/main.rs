@@ -42,7 +42,7 @@ fn dispatch() -> Result<bool> {
         ("test", chosen) => stages::run(chosen),
         ("check", []) => stages::run(&["fmt", "clippy", "guard"].map(str::to_owned)),
         ("stages", []) => {
-            stages::ALL.iter().for_each(|stage| println!("{:24} {}", stage.name, stage.about));
+            stages::ALL.iter().for_each(|stage| println!("{:28} {}", stage.name, stage.about));
             Ok(true)
         }
         ("guard", []) => guard::run(),

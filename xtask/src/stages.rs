@@ -487,6 +487,92 @@ pub const ALL: &[Stage] = &[
         limit: minutes(10),
     },
     Stage {
+        name: "palantir-python-postgres",
+        about: "foundry-platform-sdk 1.111.0 works on PostgreSQL",
+        needs: &["build", "postgresql", "python-sdk"],
+        beside: Beside::All,
+        command: pytest!("palantir-1.111.0", "tests/conformance/palantir/python"),
+        env: &[("CONFORMANCE_STORE", "postgres")],
+        limit: minutes(10),
+    },
+    Stage {
+        name: "palantir-oauth-postgres",
+        about: "the OAuth clients of foundry-platform-sdk 1.111.0 work on PostgreSQL",
+        needs: &["build", "postgresql", "python-sdk"],
+        beside: Beside::All,
+        command: pytest!("palantir-1.111.0", "tests/conformance/palantir/oauth"),
+        env: &[("CONFORMANCE_STORE", "postgres")],
+        limit: minutes(10),
+    },
+    Stage {
+        name: "palantir-typescript-postgres",
+        about: "@osdk/foundry.aipagents 2.38.0 works on PostgreSQL",
+        needs: &["build", "postgresql", "typescript-sdk"],
+        beside: Beside::All,
+        command: &["node", "tests/conformance/palantir/typescript/run.mjs"],
+        env: &[("CONFORMANCE_STORE", "postgres")],
+        limit: minutes(10),
+    },
+    Stage {
+        name: "azure-python-postgres",
+        about: "azure-ai-projects 2.10.0 works on PostgreSQL",
+        needs: &["build", "postgresql", "azure-sdk"],
+        beside: Beside::All,
+        command: pytest!("azure-2.10.0", "tests/conformance/azure/python"),
+        env: &[("CONFORMANCE_STORE", "postgres")],
+        limit: minutes(10),
+    },
+    Stage {
+        name: "azure-javascript-postgres",
+        about: "@azure/ai-projects 2.8.0 works on PostgreSQL",
+        needs: &["build", "postgresql", "azure-javascript-sdk"],
+        beside: Beside::All,
+        command: &["node", "tests/conformance/azure/javascript/run.mjs"],
+        env: &[("CONFORMANCE_STORE", "postgres")],
+        limit: minutes(10),
+    },
+    Stage {
+        name: "vectara-python-postgres",
+        about: "vectara 0.4.3 works on PostgreSQL",
+        needs: &["build", "postgresql", "vectara-sdk"],
+        beside: Beside::All,
+        command: pytest!("vectara-0.4.3", "tests/conformance/vectara/python"),
+        env: &[("CONFORMANCE_STORE", "postgres")],
+        limit: minutes(10),
+    },
+    Stage {
+        name: "vectara-raw-postgres",
+        about: "Vectara's API is on the wire what its pages say, on PostgreSQL",
+        needs: &["build", "postgresql", "vectara-sdk"],
+        beside: Beside::All,
+        command: pytest!("vectara-0.4.3", "tests/conformance/vectara/raw"),
+        env: &[("CONFORMANCE_STORE", "postgres")],
+        limit: minutes(10),
+    },
+    Stage {
+        name: "cross-postgres",
+        about: "a session made over one API goes on over the others, on PostgreSQL",
+        needs: &["build", "postgresql", "cross-sdks"],
+        beside: Beside::All,
+        command: pytest!("cross-sdks", "tests/conformance/cross"),
+        env: &[("CONFORMANCE_STORE", "postgres")],
+        limit: minutes(10),
+    },
+    Stage {
+        name: "cluster",
+        about: "three nodes answer random operations of all vendors' SDKs as one node does",
+        needs: &["build", "postgresql", "cross-sdks"],
+        beside: Beside::Nothing,
+        command: pytest!(
+            "cross-sdks",
+            "--confcutdir=tests/conformance/cluster",
+            "--override-ini=pythonpath=harness cluster",
+            "tests/conformance/cluster"
+        ),
+        env: &[],
+        limit: minutes(10),
+    },
+    Stage {
         name: "crash",
         about: "what was acknowledged is there after kill -9, and nothing happened twice",
         needs: &["build"],
@@ -511,7 +597,7 @@ pub fn run(chosen: &[String]) -> Result<bool> {
         }
         sum += outcome.tally;
         let result = if outcome.passed { "ok" } else { "FAILED" };
-        println!("{:26} {result:6} {:7.1} s  {}", stage.name, took.as_secs_f64(), outcome.note);
+        println!("{:28} {result:6} {:7.1} s  {}", stage.name, took.as_secs_f64(), outcome.note);
         if let Some(tail) = outcome.tail {
             println!("{tail}");
         }

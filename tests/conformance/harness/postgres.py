@@ -15,14 +15,23 @@ def _running() -> subprocess.Popen[str]:
     return subprocess.Popen([PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
+def _asked(question: str) -> str:
+    process = _running()
+    print(question, file=process.stdin, flush=True)
+    answer = process.stdout.readline().strip()
+    if not answer:
+        raise RuntimeError("there is no PostgreSQL to test with")
+    return answer
+
+
 def new_database() -> str:
     """The URL of a fresh database."""
-    process = _running()
-    print("database", file=process.stdin, flush=True)
-    url = process.stdout.readline().strip()
-    if not url:
-        raise RuntimeError("there is no PostgreSQL to test with")
-    return url
+    return _asked("database")
+
+
+def folder() -> Path:
+    """Where all databases lie."""
+    return Path(_asked("folder"))
 
 
 @cache

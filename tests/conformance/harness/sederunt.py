@@ -6,9 +6,10 @@ import subprocess
 import tempfile
 import time
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 
-from postgres import ON_POSTGRES, database_of, new_database
+from postgres import ON_POSTGRES, database_of, folder, new_database
 
 ROOT = Path(__file__).resolve().parents[3]
 BINARY = os.environ.get("CONFORMANCE_BINARY", str(ROOT / "target/debug/sederunt"))
@@ -22,9 +23,21 @@ def on_postgres(arguments: tuple[str, ...]) -> tuple[str, ...]:
     if "--data" in arguments:
         at = arguments.index("--data")
         rest, database = arguments[:at] + arguments[at + 2 :], database_of(arguments[at + 1])
+        # Whoever starts again on the same database finds its former life, and sees soon that it is over.
+        rest = (*rest, "--set", "node.beat=100ms", "--set", "node.dead_after=500ms")
     else:
         rest, database = arguments, new_database()
     return (*rest, "--set", f"store.url={database}")
+
+
+def stored(data: Path) -> bytes:
+    """All that lies on the disk where a server with this data directory keeps its data."""
+    found = bytearray()
+    for path in (folder() if ON_POSTGRES else data).rglob("*"):
+        # A database that runs removes files at times.
+        with suppress(FileNotFoundError):
+            found += path.read_bytes() if path.is_file() else b""
+    return bytes(found)
 
 
 class Server:

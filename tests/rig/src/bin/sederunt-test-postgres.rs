@@ -1,5 +1,5 @@
 //! A PostgreSQL for tests. With a command as arguments: runs it, all its processes sharing the server. Without: each line of
-//! input, `database` or `stop HOW` or `restart`, is answered by one line, and the end of input ends it.
+//! input, `database`, `folder`, `stop HOW` or `restart`, is answered by one line, and the end of input ends it.
 
 use std::io::{BufRead as _, Write as _};
 use std::process::{Command, ExitCode};
@@ -19,6 +19,7 @@ fn main() -> Result<ExitCode> {
     for line in std::io::stdin().lock().lines() {
         let answer = match line?.as_str() {
             "database" => postgres.database()?,
+            "folder" => postgres.folder().display().to_string(),
             "stop immediate" => postgres.stop(Stop::Immediate).map(|()| "stopped".to_owned())?,
             "stop kill" => postgres.stop(Stop::Kill).map(|()| "stopped".to_owned())?,
             "restart" => postgres.restart().map(|()| "started".to_owned())?,
