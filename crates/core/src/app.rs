@@ -244,6 +244,12 @@ impl App {
         self.0.engine.journal()
     }
 
+    /// The nodes that share the store, each with how long ago this one last found it to live; `None` where it has not looked
+    /// yet. Empty where one process has the store to itself.
+    pub async fn nodes(&self) -> Result<Vec<(node::Node, Option<Duration>)>> {
+        self.0.engine.nodes().await
+    }
+
     /// What other nodes ask of this one.
     pub fn peer(&self) -> Peer<'_> {
         Peer(self)

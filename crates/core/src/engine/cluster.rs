@@ -25,6 +25,8 @@ pub(crate) struct Cluster {
     beaten: Mutex<Duration>,
     /// The other nodes, as they were at the last beat.
     others: Mutex<Arc<[Node]>>,
+    /// When, by the timer, each of them was last found to have beaten.
+    risen: Mutex<HashMap<NodeId, Duration>>,
     /// Turns that run elsewhere and are looked at from here.
     mirrors: Mutex<HashMap<(TenantId, TurnId), Weak<Live>>>,
 }
@@ -39,6 +41,7 @@ impl Cluster {
             identity,
             beaten: Mutex::default(),
             others: Mutex::new(Arc::new([])),
+            risen: Mutex::default(),
             mirrors: Mutex::default(),
         }
     }
@@ -61,6 +64,10 @@ impl Cluster {
     pub fn mirrors(&self) -> MutexGuard<'_, HashMap<(TenantId, TurnId), Weak<Live>>> {
         // Whole after each of its methods.
         self.mirrors.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    fn risen(&self) -> MutexGuard<'_, HashMap<NodeId, Duration>> {
+        self.risen.lock().unwrap_or_else(|e| e.into_inner())
     }
 
     fn beaten(&self) -> Duration {
@@ -177,7 +184,21 @@ impl Engine {
             }
         }
         *cluster.others.lock().unwrap_or_else(|e| e.into_inner()) = nodes.into();
+        *cluster.risen() = seen.iter().map(|(id, (_, at))| (*id, *at)).collect();
         Ok(())
+    }
+
+    /// All nodes, each with how long ago it was last found to live; `None` for one that came since the last look.
+    pub(crate) async fn nodes(&self) -> Result<Vec<(Node, Option<Duration>)>> {
+        let Some(cluster) = self.cluster() else { return Ok(Vec::new()) };
+        let nodes = self.0.ports.store.nodes().await?;
+        let now = self.0.ports.timer.elapsed();
+        let silent = |node: Node| {
+            let this = node.id == self.0.node;
+            let lived = if this { Some(cluster.beaten()) } else { cluster.risen().get(&node.id).copied() };
+            (node, lived.map(|at| now.saturating_sub(at)))
+        };
+        Ok(nodes.into_iter().map(silent).collect())
     }
 
     /// The node, if it is among the nodes.

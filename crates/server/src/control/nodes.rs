@@ -38,8 +38,7 @@ struct Seen {
 
 pub(super) async fn list(State(control): State<Control>, Admin(_): Admin) -> Result<Json<Listed>, Refusal> {
     let app = control.app();
-    let all: Vec<_> =
-        app.ports().store.nodes().await?.into_iter().map(|node| (node, None::<std::time::Duration>)).collect();
+    let all = app.nodes().await?;
     if all.is_empty() {
         return Ok(Json(Listed { nodes: vec![alone(&control)] }));
     }
