@@ -2,6 +2,7 @@
 
 use sederunt_server::config::{Config, DEFAULTS, Layers, Origin};
 use sederunt_server::fault::{Exit, Fault};
+use sederunt_server::models;
 
 fn from_file(text: &str) -> Result<Layers, Fault> {
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -118,4 +119,14 @@ fn every_default_is_explained_where_it_stands() {
     let settings = DEFAULTS.lines().filter(|line| line.contains(" = ") && !line.starts_with('#'));
     let bare: Vec<_> = settings.filter(|line| !line.contains(" # ")).collect();
     assert!(bare.is_empty(), "{bare:?}");
+}
+
+#[test]
+fn a_setting_that_names_a_model_names_one_that_is_there() {
+    let config = Config::read(&from_file("[models.small]\nprovider = \"script\"").unwrap()).unwrap();
+    let named = |name: &str| models::named(&config.models, "vectara.description_model", Some(name.into()));
+    assert_eq!(named("small").unwrap().as_deref(), Some("small"));
+    let fault = named("large").unwrap_err();
+    assert!(fault.exit == Exit::Config && fault.to_string().contains("large"), "{fault}");
+    assert_eq!(models::named(&config.models, "x", None).unwrap(), None);
 }

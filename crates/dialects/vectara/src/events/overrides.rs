@@ -27,6 +27,12 @@ const BYTES: usize = 4 << 20;
 /// Where the outputs of tools stand among what references lead to.
 const TOOLS: &str = "tools";
 
+/// And secrets, of agents and of sessions.
+const SECRETS: &str = "secrets";
+
+/// The code of an agent whose tools cannot be used as they are configured.
+const UNUSABLE: &str = "invalid_agent_configuration";
+
 /// What is pinned of one tool, by paths whose dots lead into objects.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Pinned {
@@ -57,7 +63,7 @@ pub(super) async fn pinned<'a>(
     let (clear, shown) = if any(&is_dynamic) {
         let outputs =
             if any(&|value| mentions(value, TOOLS)) { outputs(app, session, record).await? } else { Map::new() };
-        roots(app, agent, session, shape, &outputs)?
+        roots(app, agent, session, shape, &outputs, any(&|value| mentions(value, SECRETS)))?
     } else {
         (Value::Null, Value::Null)
     };
@@ -70,28 +76,38 @@ pub(super) async fn pinned<'a>(
     written.into_iter().map(both).collect()
 }
 
-/// What references lead to: with the secrets, and with stars in their place.
+/// What references lead to: with the secrets, if they are wanted, and with stars in their place.
 fn roots(
     app: &App,
     agent: &Agent,
     session: &Session,
     shape: &Shape,
     outputs: &Map<String, Value>,
+    secrets: bool,
 ) -> Result<(Value, Value), Failure> {
     let (of_agent, of_session) = (agents::secrets_of(agent), sessions::secrets_of(session));
     let root = |agents: Map<String, Value>, sessions: Map<String, Value>| {
         json!({
-            "session": {"metadata": session.metadata, "secrets": sessions},
-            "agent": {"metadata": shape.metadata(), "secrets": agents},
+            "session": {"metadata": session.metadata, SECRETS: sessions},
+            "agent": {"metadata": shape.metadata(), SECRETS: agents},
             TOOLS: outputs,
             "currentDate": timestamp(app.now()),
         })
     };
-    let clear = root(
-        opened(app, &agents::secrets_owner(agent), &of_agent)?,
-        opened(app, &sessions::secrets_owner(session.id), &of_session)?,
-    );
-    Ok((clear, root(masked(&of_agent), masked(&of_session))))
+    let shown = root(masked(&of_agent), masked(&of_session));
+    if !secrets {
+        return Ok((shown.clone(), shown));
+    }
+    let open = |owner: &str, kept: &Map<String, Value>| opened(app, owner, kept).map_err(locked);
+    let of_agent = open(&agents::secrets_owner(agent), &of_agent)?;
+    let of_session = open(&sessions::secrets_owner(session.id), &of_session)?;
+    Ok((root(of_agent, of_session), shown))
+}
+
+/// Not 5xx: the vendor's SDK would repeat it.
+fn locked(failure: Failure) -> Failure {
+    let message = "A secret that the tools' argument_override may refer to was sealed under another key.";
+    failure.renamed(422, UNUSABLE, message)
 }
 
 /// The latest output of every tool that was called in a turn or in one of those before it, as `{"outputs": {"latest": …}}`.
@@ -140,11 +156,7 @@ fn remember(latest: &mut Map<String, Value>, tool: &str, output: Value) {
 }
 
 fn too_much() -> Failure {
-    Failure::new(
-        422,
-        "invalid_agent_configuration",
-        format!("What the tools' argument_override refers to has more than {BYTES} bytes."),
-    )
+    Failure::new(422, UNUSABLE, format!("What the tools' argument_override refers to has more than {BYTES} bytes."))
 }
 
 /// Sets a member; a path with dots leads into objects.
