@@ -1,6 +1,7 @@
 //! The configuration: one struct a section, read from [`Layers`] in one step. Each part of the server receives only
 //! its own section.
 
+mod kept;
 mod layers;
 mod secrets;
 pub mod unit;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use kept::{Node, NodeTls, Store};
 pub use layers::{DEFAULTS, Layers, Origin, Setting, variable};
 pub use secrets::{masked, shown};
 use unit::{de_path, de_size, de_time, de_unset};
@@ -78,56 +80,6 @@ pub struct Tls {
 pub struct Rates {
     pub per_minute: u32,
     pub at_once: u32,
-}
-
-/// `[store]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "documented where the defaults are")]
-pub struct Store {
-    pub url: String,
-    #[serde(deserialize_with = "de_path")]
-    pub password_file: Option<PathBuf>,
-    pub connections: NonZeroUsize,
-    #[serde(deserialize_with = "de_time")]
-    pub patience: Duration,
-    #[serde(deserialize_with = "de_time")]
-    pub start_wait: Duration,
-    pub migrate: bool,
-    pub stream_durability: sederunt_core::app::StreamDurability,
-}
-
-/// `[node]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "documented where the defaults are")]
-pub struct Node {
-    #[serde(deserialize_with = "de_unset")]
-    pub internal: Option<String>,
-    #[serde(deserialize_with = "de_unset")]
-    pub address: Option<String>,
-    #[serde(deserialize_with = "de_unset")]
-    pub secret_env: Option<String>,
-    #[serde(deserialize_with = "de_path")]
-    pub secret_file: Option<PathBuf>,
-    #[serde(deserialize_with = "de_time")]
-    pub beat: Duration,
-    #[serde(deserialize_with = "de_time")]
-    pub dead_after: Duration,
-    pub tls: NodeTls,
-}
-
-/// `[node.tls]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "documented where the defaults are")]
-pub struct NodeTls {
-    #[serde(deserialize_with = "de_path")]
-    pub cert: Option<PathBuf>,
-    #[serde(deserialize_with = "de_path")]
-    pub key: Option<PathBuf>,
-    #[serde(deserialize_with = "de_path")]
-    pub ca: Option<PathBuf>,
 }
 
 /// `[models.<name>]`

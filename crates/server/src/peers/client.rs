@@ -78,7 +78,7 @@ impl HttpPeers {
         let badge = self.secret.sign(method.as_str(), &target, node.id, &body, self.timer.wall());
         let request = self.http.request(method, url).header(header::AUTHORIZATION, badge);
         let request = request.header(NODE, node.id.to_string()).body(body).send();
-        let answered = tokio::time::timeout(self.patience.connect + self.patience.silence, request).await;
+        let answered = tokio::time::timeout(self.patience.silence, request).await;
         let response = answered.map_err(|_| Error::unavailable("the node does not answer"))?;
         let response = response.map_err(|error| away("the node cannot be reached", error))?;
         match response.status() {

@@ -129,6 +129,7 @@ async fn every_node_tells_of_all() {
         assert_eq!((&node["this"], &node["answers"], &node["stopping"]), (&json!(this), &json!(true), &json!(false)));
         assert_eq!(node["running_turns"], u64::from(!this));
         assert_eq!(node["release"], env!("CARGO_PKG_VERSION"));
+        assert!(node["silent_ms"].as_u64().is_some_and(|silent| silent < 60_000), "{node}");
         let house = if this { &two.house } else { &one.house };
         assert_eq!(node["address"], house.ready.internal.clone().unwrap());
     }
