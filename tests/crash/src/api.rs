@@ -54,8 +54,17 @@ impl Api {
     pub fn exchange(&self, rid: &str, exchange: &Exchange) -> Bytes {
         let operation = if exchange.stream { "streamingContinue" } else { "blockingContinue" };
         let path = self.path(&format!("/{rid}/{operation}?preview=true"));
-        let body = json!({"userInput": {"text": exchange.text}, "sessionTraceId": exchange.trace});
+        let mut body = json!({"userInput": {"text": exchange.text}, "sessionTraceId": exchange.trace});
+        if exchange.stream {
+            body["messageId"] = exchange.trace.as_str().into();
+        }
         request("POST", &path, &self.token, exchange.key.as_deref(), Some(&body))
+    }
+
+    /// Cancels the exchange with this trace, which leaves nothing of it.
+    pub fn cancel(&self, rid: &str, trace: &str) -> Bytes {
+        let path = self.path(&format!("/{rid}/cancel?preview=true"));
+        request("POST", &path, &self.token, None, Some(&json!({"messageId": trace})))
     }
 
     pub fn control_session(&self, rid: &str) -> Bytes {

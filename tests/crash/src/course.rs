@@ -11,6 +11,8 @@ pub struct Course {
     breaking: AtomicBool,
     over: AtomicBool,
     acknowledged: Mutex<Vec<Acknowledged>>,
+    /// When last something was put up with.
+    failed: Mutex<Option<Instant>>,
 }
 
 /// Something that a client was told is done.
@@ -48,6 +50,16 @@ impl Course {
     pub fn acknowledge(&self, node: usize, waited: Duration) {
         let acknowledged = Acknowledged { at: Instant::now(), node, waited };
         self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).push(acknowledged);
+    }
+
+    /// Notes that something did not work, which is put up with for now.
+    pub fn fail(&self) {
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// When last something did not work.
+    pub fn failed(&self) -> Option<Instant> {
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What was acknowledged, in order.

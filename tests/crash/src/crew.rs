@@ -36,15 +36,31 @@ impl Lefts {
 /// How every node is spoken to.
 #[derive(Clone, Debug)]
 pub struct Apis {
-    palantir: Api,
-    azure: azure::Api,
+    pub palantir: Api,
+    pub azure: azure::Api,
 }
 
 impl Apis {
-    /// As a server's ready file says.
+    /// As a server's ready file says, for its first user.
     pub fn of(server: &Server) -> Result<Self> {
-        let palantir = Api { token: server.token().to_owned(), agent: server.agent("echo")?.to_owned() };
-        Ok(Self { palantir, azure: azure::Api { token: server.token().to_owned() } })
+        Self::with(server, server.token())
+    }
+
+    /// For its second user, whose lists are others.
+    pub fn of_another(server: &Server) -> Result<Self> {
+        Self::with(server, server.second_token())
+    }
+
+    fn with(server: &Server, token: &str) -> Result<Self> {
+        let palantir = Api { token: token.to_owned(), agent: server.agent("echo")?.to_owned() };
+        Ok(Self { palantir, azure: azure::Api { token: token.to_owned() } })
+    }
+
+    /// Makes the agent that answers over the Azure API, if it is not there.
+    pub async fn make_agent(&self, board: &Board) -> Result<()> {
+        let made = Nodes::new(board, 0).ask(&self.azure.agent()).await?;
+        ensure!(made.status == 200, "the agent cannot be made: {}", made.text());
+        Ok(())
     }
 }
 
@@ -64,13 +80,15 @@ impl Crew {
         lefts: Lefts,
         chance: &mut Chance,
     ) -> Result<Self> {
-        let made = Nodes::new(board, 0).ask(&apis.azure.agent()).await?;
-        ensure!(made.status == 200, "the agent cannot be made: {}", made.text());
+        apis.make_agent(board).await?;
         let mut crew = Self { palantir: JoinSet::new(), azure: JoinSet::new() };
         for (number, left) in lefts.palantir.into_iter().enumerate() {
             let (chance, slow) = (Chance::new(chance.number()), number % 2 == 0);
             let worker = Worker { api: apis.palantir.clone(), chance, left, slow, course: course.clone() };
-            crew.palantir.spawn(worker.run(Nodes::new(board, number)));
+            // The first stay with a node each, so that what holds up one node does not look as if it held up the others.
+            let stays = number < board.addresses().len();
+            let nodes = if stays { Nodes::only(board, number) } else { Nodes::new(board, number) };
+            crew.palantir.spawn(worker.run(nodes));
         }
         for (number, left) in lefts.azure.into_iter().enumerate() {
             let chance = Chance::new(chance.number());

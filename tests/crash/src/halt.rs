@@ -28,12 +28,14 @@ impl From<io::Error> for Halt {
 }
 
 impl Halt {
-    /// Whether a service of which something breaks may say so: by breaking off, by being unavailable, or by ending a stream
-    /// as its vendor ends one that was interrupted.
+    /// Whether a service of which something breaks may say so: by breaking off, by being unavailable, or by saying of what it
+    /// had begun that it was interrupted, in a stream as its vendor does.
     fn is_excused_by_breaking(&self) -> bool {
         match self {
             Self::Broken(_) => true,
-            Self::Wrong(status, what) => *status == 503 || (*status == 200 && what.contains("response.failed")),
+            Self::Wrong(200, what) => what.contains(r#""status":"failed""#),
+            Self::Wrong(409, what) => what.contains("interrupted"),
+            Self::Wrong(status, _) => *status == 503,
         }
     }
 }
@@ -68,7 +70,7 @@ pub async fn work(course: &Course, mut nodes: Nodes, load: &mut impl Load) -> Op
                 let node = nodes.at();
                 nodes.hang_up();
                 match halt {
-                    halt if (excused || course.is_breaking()) && halt.is_excused_by_breaking() => {}
+                    halt if (excused || course.is_breaking()) && halt.is_excused_by_breaking() => course.fail(),
                     Halt::Broken(error) => {
                         return Some(format!("node {node} broke off, and nothing was broken: {error}"));
                     }

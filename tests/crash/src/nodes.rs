@@ -39,6 +39,8 @@ pub struct Nodes {
     board: Board,
     links: Vec<Link>,
     at: usize,
+    /// Whether it asks one node only.
+    stays: bool,
 }
 
 #[derive(Debug, Default)]
@@ -52,7 +54,12 @@ impl Nodes {
     /// A client of the nodes on a board, which begins with this one.
     pub fn new(board: &Board, first: usize) -> Self {
         let links: Vec<_> = board.addresses().iter().map(|_| Link::default()).collect();
-        Self { at: (first + links.len() - 1) % links.len().max(1), links, board: board.clone() }
+        Self { at: (first + links.len() - 1) % links.len().max(1), links, board: board.clone(), stays: false }
+    }
+
+    /// A client of one node of a board.
+    pub fn only(board: &Board, at: usize) -> Self {
+        Self { at, stays: true, ..Self::new(board, at) }
     }
 
     /// The node that was asked last.
@@ -93,8 +100,10 @@ impl Nodes {
             let failed = self.links.get(at).and_then(|link| link.failed);
             failed.is_some_and(|failed| failed.elapsed() < AVOIDED)
         };
-        let mut around = (1..=count).map(|step| (self.at + step) % count);
-        self.at = around.find(|&at| !passed_over(at)).unwrap_or((self.at + 1) % count.max(1));
+        let first = if self.stays { 0 } else { 1 };
+        let mut around = (first..=count).map(|step| (self.at + step) % count);
+        let next = around.find(|&at| self.stays || !passed_over(at));
+        self.at = next.unwrap_or((self.at + 1) % count.max(1));
         let missing = || io::Error::other("there is no such node");
         let address = *addresses.get(self.at).ok_or_else(missing)?;
         let link = self.links.get_mut(self.at).ok_or_else(missing)?;

@@ -131,6 +131,11 @@ impl Server {
         self.ready.users.first().map_or("", |user| &user.token)
     }
 
+    /// The token of the second user.
+    pub fn second_token(&self) -> &str {
+        self.ready.users.get(1).map_or("", |user| &user.token)
+    }
+
     /// The RID of the demo agent with this key.
     pub fn agent(&self, key: &str) -> Result<&str> {
         let found = self.ready.agents.iter().find(|agent| agent.key == key);

@@ -70,6 +70,10 @@ impl Api {
         self.ask("GET", &format!("/responses?limit=100&conversation_id={conversation}"), None)
     }
 
+    pub fn cancel(&self, id: &str) -> Bytes {
+        self.ask("POST", &format!("/responses/{id}/cancel"), None)
+    }
+
     pub fn delete(&self, id: &str) -> Bytes {
         self.ask("DELETE", &format!("/responses/{id}"), None)
     }

@@ -35,7 +35,8 @@ impl Load for Worker {
         if free.len() < TALKS && self.chance.percent(30) {
             return self.converse(nodes).await;
         }
-        if self.left.background.len() > BACKGROUND {
+        let sure = self.left.background.iter().filter(|response| response.id.is_some() && response.deleted.is_none());
+        if sure.count() > BACKGROUND {
             return self.delete(nodes).await;
         }
         let at = free.get(self.chance.below(free.len())).copied();
@@ -113,11 +114,13 @@ impl Worker {
         }
     }
 
-    /// Deletes the oldest background response, if it has ended.
+    /// Deletes the oldest background response of which nothing is unsure, if it has ended.
     async fn delete(&mut self, nodes: &mut Nodes) -> Result<(), Halt> {
-        let mut oldest = self.left.background.remove(0);
-        let Some(id) = oldest.id.clone() else { return Ok(()) };
+        let sure = |response: &Response| response.deleted.is_none() && response.id.is_some();
+        let Some(at) = self.left.background.iter().position(sure) else { return Ok(()) };
+        let id = self.left.background[at].id.clone().unwrap_or_default();
         let now = nodes.ask(&self.api.response(&id)).await?.json();
+        let mut oldest = self.left.background.remove(at);
         if now["status"] == "in_progress" {
             self.left.background.push(oldest);
             return Ok(());

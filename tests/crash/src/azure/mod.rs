@@ -8,5 +8,6 @@ mod record;
 
 pub use api::Api;
 pub use count::Count;
-pub use load::Worker;
-pub use record::Left;
+pub use frames::Frame;
+pub use load::{Worker, said};
+pub use record::{Asked, Left};

@@ -61,6 +61,10 @@ pub struct Pace {
     pub cut: Duration,
     /// A database that is away or full.
     pub away: Duration,
+    /// How many words a turn has to say that is under way when something breaks, at ten a second.
+    pub words: usize,
+    /// The longest until everybody is told that it was cut short.
+    pub told: Duration,
 }
 
 /// The node to which what happens to one node happens; the cut is before it.
@@ -70,6 +74,16 @@ impl Failure {
     /// Whether the nodes themselves stay whole and connected, so that all that they said can be stored in the end.
     pub fn spares_nodes(self) -> bool {
         matches!(self, Self::Leader | Self::Standby | Self::Restart | Self::Immediate | Self::Disk)
+    }
+
+    /// The nodes that are there all the time.
+    pub fn spared(self, nodes: usize) -> Vec<usize> {
+        let broken = match self {
+            Self::Node | Self::Cut | Self::Pause => 1,
+            Self::TwoNodes => 2,
+            Self::Leader | Self::Standby | Self::Restart | Self::Immediate | Self::Disk => 0,
+        };
+        (VICTIM + broken..nodes).collect()
     }
 
     /// Breaks it, and waits for what mends it or mends it; the moment from which on all must serve again.

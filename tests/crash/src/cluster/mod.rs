@@ -5,8 +5,10 @@ mod database;
 mod failure;
 mod guard;
 mod patroni;
+mod reader;
 mod report;
 mod ring;
+mod story;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,11 +30,14 @@ use failure::{Failure, Pace, VICTIM};
 use patroni::Patroni;
 use report::{Report, gaps};
 use ring::Ring;
+use story::{Fate, Turns};
 
 /// How many nodes there are.
 const NODES: usize = 3;
 /// How many workers do the load over the Palantir API, and how many over the Azure API.
-const WORKERS: (usize, usize) = (6, 3);
+const WORKERS: (usize, usize) = (6, 2);
+/// How many words a turn has to say that is cancelled, at ten a second; it says some of them in any case.
+const WORDS: usize = 40;
 /// How often every node must acknowledge something to be back.
 const BACK: usize = 5;
 /// The longest that may take once all is mended.
@@ -95,6 +100,8 @@ pub async fn long(args: Long) -> Result<bool> {
         pause: Duration::from_secs(60),
         cut: Duration::from_secs(30),
         away: Duration::from_secs(20),
+        words: 150,
+        told: Duration::from_secs(30),
     };
     // What a client has seen of a reply is held to as well.
     let arguments = ["--set", "store.stream_durability=strict"].map(str::to_owned);
@@ -119,15 +126,17 @@ pub async fn long(args: Long) -> Result<bool> {
 
 /// Runs the rounds before a single database. Whether every promise was kept.
 pub async fn short(args: Short) -> Result<bool> {
-    let all = [Failure::Restart, Failure::Immediate, Failure::Node, Failure::TwoNodes, Failure::Cut, Failure::Pause];
+    let all = [Failure::Restart, Failure::Node, Failure::TwoNodes, Failure::Cut, Failure::Pause];
     let failures = if args.failures.is_empty() { all.to_vec() } else { args.failures };
     let binary = args.binary.map_or_else(binary_beside, Ok)?;
     let pace = Pace {
         calm: Duration::from_millis(700),
-        dead: Duration::from_secs(4),
-        pause: Duration::from_secs(6),
-        cut: Duration::from_secs(6),
+        dead: Duration::from_millis(3_500),
+        pause: Duration::from_secs(5),
+        cut: Duration::from_secs(5),
         away: Duration::from_secs(2),
+        words: 30,
+        told: Duration::from_secs(5),
     };
     let arguments = ["--set", "node.beat=500ms", "--set", "node.dead_after=2s"].map(str::to_owned);
     let folder = tempfile::tempdir()?;
@@ -179,10 +188,12 @@ impl Stage {
     }
 
     async fn run(mut self, failures: &[Failure]) -> Result<Vec<Report>> {
+        self.cancel().await.with_context(|| self.logs())?;
         let mut reports = Vec::new();
         for &failure in failures {
+            let began = Instant::now();
             let report = self.round(failure).await.with_context(|| format!("{failure}\n{}", self.logs()))?;
-            println!("{failure}: {}", report.found);
+            println!("{failure}, {:.1} s: {}", began.elapsed().as_secs_f64(), report.found);
             for violation in &report.found.violations {
                 println!("  VIOLATED: {violation}");
             }
@@ -194,6 +205,15 @@ impl Stage {
         Ok(reports)
     }
 
+    /// A turn that runs on one node is read on another, resumed on a third and cancelled there.
+    async fn cancel(&mut self) -> Result<()> {
+        let apis = Apis::of_another(self.ring.server(VICTIM)?)?;
+        apis.make_agent(self.ring.board()).await?;
+        let turns = Turns::begin(&apis, self.ring.board(), VICTIM, &[1, 2], WORDS, &mut self.chance).await?;
+        turns.cancel().await?;
+        self.wait_quiet().await
+    }
+
     async fn round(&mut self, failure: Failure) -> Result<Report> {
         let course = Arc::new(Course::default());
         let apis = Apis::of(self.ring.server(NODES - 1)?)?;
@@ -201,6 +221,9 @@ impl Stage {
         let lefts = std::mem::take(&mut self.lefts);
         let crew = Crew::begin(&apis, &board, &course, lefts, &mut self.chance).await?;
         tokio::time::sleep(pace.calm).await;
+        let others: Vec<_> = failure.spared(NODES).into_iter().filter(|node| *node != VICTIM).collect();
+        let another = Apis::of_another(self.ring.server(NODES - 1)?)?;
+        let turns = Turns::begin(&another, &board, VICTIM, &others, pace.words, &mut self.chance).await?;
         course.set_breaking(true);
         let broken = Instant::now();
         let mended = failure.strike(self, pace).await?;
@@ -211,26 +234,31 @@ impl Stage {
         course.end();
         let mut lefts = crew.end().await;
         self.wait_quiet().await?;
-        let seen_until = if failure.spares_nodes() { Instant::now() } else { stored_until(broken, self.strict) };
-        let found = crew::count(&apis, &board, &mut lefts, seen_until, &mut self.chance).await?;
+        let spares = failure.spares_nodes();
+        let seen_until = if spares { Instant::now() } else { stored_until(broken, self.strict) };
+        let fate = if spares { Fate::Completes } else { Fate::Interrupted { broken, seen_until, within: pace.told } };
+        let told = turns.check(fate).await;
+        let mut found = crew::count(&apis, &board, &mut lefts, seen_until, &mut self.chance).await?;
+        found.violations.extend(told.err().map(|error| format!("{error:#}")));
         self.lefts = lefts;
         let acknowledged = course.acknowledged();
         let (stood_still, waited) = gaps(&acknowledged, broken);
         Ok(Report { failure, stood_still, waited, back, acknowledged: acknowledged.len(), found })
     }
 
-    /// Waits until every node has acknowledged something since `mended`; how long after that the last one did.
+    /// Waits until every node has acknowledged something since `mended` and nothing has failed for a while; how long after
+    /// `mended` something did last.
     async fn wait_back(&self, course: &Course, mended: Instant) -> Result<Duration> {
         loop {
+            let failed = course.failed().unwrap_or(mended).max(mended);
             let acknowledged = course.acknowledged();
-            let since = |node| acknowledged.iter().filter(move |one| one.node == node && one.at >= mended);
-            let times: Vec<_> = (0..self.ring.len()).map(|node| since(node).nth(BACK - 1).map(|one| one.at)).collect();
-            if times.iter().all(Option::is_some) {
-                let last = times.into_iter().flatten().max().unwrap_or(mended);
-                return Ok(last.saturating_duration_since(mended));
+            let since = |node| acknowledged.iter().filter(|one| one.node == node && one.at >= failed).count();
+            let counts: Vec<_> = (0..self.ring.len()).map(since).collect();
+            if failed.elapsed() >= self.pace.calm && counts.iter().all(|count| *count >= BACK) {
+                return Ok(failed.saturating_duration_since(mended));
             }
             if mended.elapsed() > PATIENCE {
-                bail!("the service was not back {PATIENCE:?} after all was mended: {times:?}");
+                bail!("the service was not back {PATIENCE:?} after all was mended: {counts:?}");
             }
             tokio::time::sleep(LOOK).await;
         }

@@ -16,7 +16,7 @@ pub struct Report {
     pub stood_still: Duration,
     /// The longest time that a client waited from one acknowledgement to the next, whichever node it asked.
     pub waited: Duration,
-    /// From the moment that all was mended until every node served again.
+    /// From the moment that all was mended until nothing failed any more.
     pub back: Duration,
     pub acknowledged: usize,
     pub found: Found,
