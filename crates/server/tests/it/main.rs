@@ -7,6 +7,7 @@ mod azure;
 mod azure_files;
 mod azure_hostile;
 mod azure_logs;
+mod backup;
 mod cli;
 mod clock;
 mod cluster;

@@ -201,18 +201,20 @@ fn order(a: &Value, b: &Value) -> Ordering {
 #[derive(Default)]
 struct Lines {
     text: String,
+    hash: blake3::Hasher,
     rows: usize,
     all: usize,
 }
 
 impl Lines {
     fn line(&mut self, line: &impl serde::Serialize) {
-        self.text += &serde_json::to_string(line).unwrap();
-        self.text.push('\n');
+        let line = serde_json::to_string(line).unwrap() + "\n";
+        self.hash.update(line.as_bytes());
+        self.text += &line;
     }
 
     fn check(&self) -> String {
-        blake3::hash(self.text.as_bytes()).to_hex().to_string()
+        self.hash.finalize().to_hex().to_string()
     }
 
     fn counted(&mut self) {
