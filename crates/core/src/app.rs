@@ -280,6 +280,11 @@ impl App {
         self.0.engine.node()
     }
 
+    /// Whether this node takes no turns because it could not tell the others for too long that it lives.
+    pub fn is_cut_off(&self) -> bool {
+        self.0.engine.is_cut_off()
+    }
+
     /// How many turns are running here.
     pub fn running_turns(&self) -> usize {
         self.0.engine.running()

@@ -115,6 +115,11 @@ pub enum Order {
         /// Which.
         which: Which,
     },
+    /// Store what a turn has said by now.
+    Store {
+        /// Which.
+        turn: TurnId,
+    },
     /// Forget what is remembered of an agent: a version of it has gone.
     ForgetAgent {
         /// Which.

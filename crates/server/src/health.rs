@@ -43,8 +43,12 @@ pub async fn no_such_path() -> Response {
 /// How long the store may take to answer: who asks again every few seconds must be told in between.
 const PROMPT: Duration = Duration::from_secs(2);
 
-/// Whether the store answers, and soon. Logged if not.
+/// Whether the store answers, and soon, and the other nodes know that this one lives. Logged if not.
 pub async fn store_answers(app: &App) -> bool {
+    if app.is_cut_off() {
+        tracing::error!("the store has not been told for too long that this node lives");
+        return false;
+    }
     match tokio::time::timeout(PROMPT, app.ports().store.ping()).await {
         Ok(Ok(())) => true,
         Ok(Err(error)) => {

@@ -49,6 +49,10 @@ impl Peer<'_> {
                 Answer::Yes
             }
             Order::Runs { which } => yes(!engine.running_here(tenant, &which).await.is_empty()),
+            Order::Store { turn } => match engine.find_accepted(tenant, turn).await {
+                None => Answer::No,
+                Some(live) => engine.store_parts(&live).await.map(|()| Answer::Yes)?,
+            },
             Order::ForgetAgent { agent } => {
                 self.0.agents().forget(agent);
                 Answer::Yes

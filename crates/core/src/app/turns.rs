@@ -237,8 +237,12 @@ impl Turns<'_> {
         caller.may_on(Action::Talk, agent)?;
         let turn = self.0.store().turn_by_tag(&caller.tenant, session, tag).await?;
         let not_in_progress = || Error::conflict(Conflict::NotInProgress, tag);
-        let turn = turn.filter(|turn| turn.state == TurnState::Running).ok_or_else(not_in_progress)?;
-        let live = self.0.engine().locate(&caller.tenant, turn.id).await?;
+        let turn = turn.ok_or_else(not_in_progress)?;
+        // What runs here may not know yet that it was ended elsewhere: trying finds out.
+        let live = match self.0.engine().find(&caller.tenant, turn.id) {
+            None if turn.state == TurnState::Running => self.0.engine().locate(&caller.tenant, turn.id).await?,
+            here => here,
+        };
         let live = live.ok_or_else(not_in_progress)?;
         match self.0.engine().cancel(&live, outcome, detach).await {
             Err(Error::Conflict { kind: Conflict::NotInProgress, .. }) => Err(not_in_progress()),

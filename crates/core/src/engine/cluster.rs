@@ -14,7 +14,7 @@ use crate::identity::Identity;
 use crate::node::{Answer, Membership, Node, Order};
 
 /// How long what is done for the others' sake alone waits for them.
-const COURTESY: Duration = Duration::from_secs(2);
+pub(super) const COURTESY: Duration = Duration::from_secs(2);
 
 /// What a node of a cluster knows of it.
 pub(crate) struct Cluster {
@@ -96,7 +96,7 @@ impl Engine {
     }
 
     /// Whether too long ago this node told the others that it lives: they may have ended what runs here.
-    pub(super) fn is_cut_off(&self) -> bool {
+    pub(crate) fn is_cut_off(&self) -> bool {
         let silent = |cluster: &Cluster| self.0.ports.timer.elapsed().saturating_sub(cluster.beaten());
         self.cluster().is_some_and(|cluster| silent(cluster) >= self.0.settings.dead_after)
     }
@@ -109,8 +109,8 @@ impl Engine {
         }
     }
 
-    /// Tells the others that this node lives, and sees to what those leave behind who do not; whether the database was there
-    /// for it.
+    /// Tells the others that this node lives, and sees to what those leave behind who do not; `false` if it is to be told
+    /// again at once.
     pub(super) async fn beat(&self, cluster: &Cluster, seen: &mut Seen) -> bool {
         let asked = self.0.ports.timer.elapsed();
         let beaten = match self.0.ports.store.beat(self.0.node).await {
@@ -142,7 +142,8 @@ impl Engine {
         looked.ignore("the next beat looks again");
         self.end_strays().await.ignore("the next beat looks again");
         self.compare_leases().await.ignore("the next beat compares again");
-        true
+        // One that was long on its way tells only that this node lived then.
+        !self.is_cut_off()
     }
 
     async fn join(&self, cluster: &Cluster) -> Result<()> {

@@ -238,6 +238,21 @@ impl Live {
         true
     }
 
+    /// Adds parts that were said elsewhere, the first of them with this number, but for those that are there; `false` if some
+    /// before them are missing.
+    pub(super) fn add(&self, first: u32, mut parts: Vec<PartBody>, said: Time) -> bool {
+        let mut log = self.log();
+        let Some(known) = log.parts.len().checked_sub(first as usize) else { return false };
+        if known < parts.len() && !log.has_ended() {
+            let from = log.parts.len();
+            if log.times.last().is_none_or(|(_, at)| *at != said) {
+                log.times.push((from, said));
+            }
+            log.parts.extend(parts.drain(known..));
+        }
+        true
+    }
+
     /// Whether it has said anything yet.
     pub(super) fn any_parts(&self) -> bool {
         !self.log().parts.is_empty()

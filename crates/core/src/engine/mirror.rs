@@ -12,16 +12,17 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Engine;
-use super::cluster::Cluster;
+use super::cluster::{COURTESY, Cluster};
 use super::live::{Live, Outcome, Phase};
 use super::rest::rest;
+use crate::clock::Time;
 use crate::error::{Error, FaultKind, Ignore, Result};
 use crate::id::{TenantId, TurnId};
 use crate::item::Item;
-use crate::node::{Node, Told};
+use crate::node::{Answer, Node, Order, Told};
 use crate::part::{Part, PartBody};
 use crate::store::{Fence, TurnRecord};
-use crate::turn::{Lane, Recording, TurnState};
+use crate::turn::{Lane, Recording, Turn, TurnState};
 
 /// How long the store is left alone between two looks.
 const LOOK: Duration = Duration::from_millis(400);
@@ -34,35 +35,78 @@ impl Engine {
     /// The turn as it runs elsewhere; `None` if it runs nowhere. Those who ask for it at once share it.
     pub(super) async fn mirror(&self, tenant: &TenantId, turn: TurnId) -> Result<Option<Arc<Live>>> {
         let Some(cluster) = self.0.cluster.clone() else { return Ok(None) };
-        if let Some(live) = cluster.mirrored(tenant, turn) {
-            return Ok(Some(live));
+        let mut live = cluster.mirrored(tenant, turn);
+        if live.is_none() {
+            let Some(record) = self.0.ports.store.turn(tenant, turn).await? else { return Ok(None) };
+            if record.turn.state != TurnState::Running {
+                return Ok(None);
+            }
+            let made = Arc::new(self.mirror_of(record));
+            match cluster.put_mirror(&made) {
+                Some(other) => live = Some(other),
+                None => {
+                    let feed = self.feed(cluster.clone(), &made);
+                    self.0.tasks.spawn(feed.run(made.stop.clone(), self.0.stopping.clone()));
+                    live = Some(made);
+                }
+            }
         }
-        let Some(record) = self.0.ports.store.turn(tenant, turn).await? else { return Ok(None) };
-        if record.turn.state != TurnState::Running {
-            return Ok(None);
-        }
+        let Some(live) = live else { return Ok(None) };
+        Ok(self.catch_up(&cluster, &live).await?.then_some(live))
+    }
+
+    fn mirror_of(&self, record: TurnRecord) -> Live {
         let TurnRecord { turn, mut items } = record;
         items.truncate(turn.inputs as usize);
         // What is written of it is written elsewhere.
         let fence = Fence { lane: turn.lane.clone(), node: self.0.node, token: -1 };
-        let live = Arc::new(Live::mirror(turn, items, fence, self.0.ports.timer.elapsed()));
-        let feed = Feed {
+        Live::mirror(turn, items, fence, self.0.ports.timer.elapsed())
+    }
+
+    fn feed(&self, cluster: Arc<Cluster>, live: &Arc<Live>) -> Feed {
+        Feed {
             engine: self.clone(),
-            cluster: cluster.clone(),
-            tenant: tenant.clone(),
+            cluster,
+            tenant: live.turn.tenant.clone(),
             turn: live.turn.id,
             lane: live.turn.lane.clone(),
             recording: live.turn.recording,
-            live: Arc::downgrade(&live),
-        };
-        // What there is by now is there when it is first looked at.
-        feed.take_stored(&live).await?;
-        if let Some(other) = cluster.put_mirror(&live) {
-            return Ok(Some(other));
+            live: Arc::downgrade(live),
         }
-        let dropped = live.stop.clone();
-        self.0.tasks.spawn(feed.run(dropped, self.0.stopping.clone()));
-        Ok(Some(live))
+    }
+
+    /// Has a mirror show all that the turn has said by now, which may have been seen on its node; as far as the store knows, if
+    /// the node cannot be reached. `false` if the turn has ended.
+    async fn catch_up(&self, cluster: &Cluster, live: &Live) -> Result<bool> {
+        let Turn { tenant, lane, id, .. } = &live.turn;
+        if let Some(node) = self.node_with(cluster, tenant, lane, *id).await? {
+            let order = Order::Store { turn: *id };
+            let asked = tokio::time::timeout(COURTESY, cluster.membership.peers.ask(&node, tenant, &order)).await;
+            if let Ok(Ok(Answer::No)) = asked {
+                let record = self.0.ports.store.turn(tenant, *id).await?;
+                if record.is_none_or(|record| record.turn.state != TurnState::Running) {
+                    return Ok(false);
+                }
+            }
+        }
+        self.take_stored(live).await?;
+        Ok(true)
+    }
+
+    /// Adds the parts that the store has and a mirror has not.
+    async fn take_stored(&self, live: &Live) -> Result<()> {
+        let ports = &self.0.ports;
+        loop {
+            let from = live.count();
+            let parts = ports.store.parts(&live.turn.tenant, live.turn.id, from, BATCH).await?;
+            let last = parts.len() < BATCH as usize;
+            let Some(first) = parts.first().map(|first| first.number) else { return Ok(()) };
+            let whole = live.add(first, parts.into_iter().map(|part| part.body).collect(), ports.clock.now());
+            live.show();
+            if last || !whole {
+                return Ok(());
+            }
+        }
     }
 }
 
@@ -140,7 +184,10 @@ impl Feed {
             drop(live);
             if wants && Instant::now() >= tries_again {
                 match self.listen().await {
-                    Silence::Told => pause = LOOK,
+                    Silence::Told => {
+                        tries_again = Instant::now() + LOOK;
+                        pause = LOOK;
+                    }
                     Silence::Broken => {
                         tries_again = Instant::now() + pause;
                         pause = (pause * 2).min(LONGEST_PAUSE);
@@ -168,7 +215,7 @@ impl Feed {
             live.abandon();
             return Ok(true);
         };
-        self.take_stored(live).await?;
+        self.engine.take_stored(live).await?;
         let TurnState::Ended { ending } = &record.turn.state else { return Ok(false) };
         let ending = ending.clone();
         if self.recording == Recording::Nothing && !live.is_told() {
@@ -177,29 +224,12 @@ impl Feed {
             live.settle(Outcome::Unstored, Some(broken.into()));
             return Ok(true);
         }
-        let missing = rest(&live.spoken(), &record);
+        let spoken = live.spoken();
+        let from = u32::try_from(spoken.len()).unwrap_or(u32::MAX);
         let said = record.turn.ended.unwrap_or_else(|| self.engine.0.ports.clock.now());
-        live.push(missing, usize::MAX, said);
+        live.add(from, rest(&spoken, &record), said);
         live.settle(Outcome::Ended(self.whole(live, record)), Some(ending));
         Ok(true)
-    }
-
-    /// Adds the parts that the store has and the mirror has not.
-    async fn take_stored(&self, live: &Live) -> Result<()> {
-        let ports = &self.engine.0.ports;
-        loop {
-            let from = live.count();
-            let parts = ports.store.parts(&self.tenant, self.turn, from, BATCH).await?;
-            let last = parts.len() < BATCH as usize;
-            if live.count() != from || parts.first().is_some_and(|first| first.number != from) {
-                return Ok(());
-            }
-            live.push(parts.into_iter().map(|part| part.body).collect(), usize::MAX, ports.clock.now());
-            live.show();
-            if last {
-                return Ok(());
-            }
-        }
     }
 
     /// Has its node tell for as long as somebody listens here.
@@ -233,7 +263,7 @@ impl Feed {
             match next.transpose()? {
                 None => return Ok(Silence::Broken),
                 Some(Told::Part { part, at }) => {
-                    if !self.take(&live, part, at).await {
+                    if !Self::take(&live, part, at) {
                         return Ok(Silence::Broken);
                     }
                 }
@@ -244,11 +274,10 @@ impl Feed {
     }
 
     /// Takes in a part; `false` if it is not the next one.
-    async fn take(&self, live: &Arc<Live>, part: Part, at: crate::clock::Time) -> bool {
-        match (part.number.cmp(&live.count()), part.body) {
-            (std::cmp::Ordering::Less, _) => true,
-            (std::cmp::Ordering::Greater, _) => false,
-            (std::cmp::Ordering::Equal, PartBody::End { ending }) => {
+    fn take(live: &Live, part: Part, at: Time) -> bool {
+        match part.body {
+            PartBody::End { .. } if part.number > live.count() => false,
+            PartBody::End { ending } => {
                 if live.phase() == Phase::Closed {
                     live.end(ending);
                 } else {
@@ -257,10 +286,10 @@ impl Feed {
                 }
                 true
             }
-            (std::cmp::Ordering::Equal, body) => {
-                live.push(vec![body], usize::MAX, at);
+            body => {
+                let whole = live.add(part.number, vec![body], at);
                 live.show();
-                true
+                whole
             }
         }
     }

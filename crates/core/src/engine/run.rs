@@ -277,7 +277,7 @@ impl Engine {
     }
 
     /// Stores what the store does not have yet.
-    pub(super) async fn store_parts(&self, live: &Live) -> Result<(), Error> {
+    pub(crate) async fn store_parts(&self, live: &Live) -> Result<(), Error> {
         let _storing = live.storing.lock().await;
         if live.phase() != Phase::Open || live.turn.recording == Recording::Nothing {
             // Whoever writes the end stores them too, if they are to be stored.

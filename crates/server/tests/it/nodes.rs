@@ -9,6 +9,7 @@ use sederunt_core::app::{App, Settings};
 use sederunt_core::caller::Grants;
 use sederunt_core::engine::{Outcome, PartReader, Started};
 use sederunt_core::error::{Conflict, Error};
+use sederunt_core::item::ItemBody;
 use sederunt_core::part::{Part, text};
 use sederunt_core::store::NodeStore as _;
 use sederunt_core::tokens::NewKey;
@@ -97,6 +98,26 @@ async fn a_turn_is_read_on_another_node_from_any_part_as_it_is_said() {
     assert_eq!(own[1..], hear(late).await);
     assert_eq!((said(&own), end_of(&own)), ("one two three".into(), &Ending::Done));
     assert_eq!(there.app.turns().get(&there.caller, record.turn.id).await.unwrap().record.turn, record.turn);
+}
+
+#[tokio::test]
+async fn whatever_was_seen_of_a_turn_on_its_node_is_shown_on_another() {
+    let pair = Pair::new().await;
+    let (here, there) = pair.seats().await;
+    let started = here.start(say("count")).await.unwrap();
+    let mut own = started.read().unwrap();
+    let call = pair.world.call().await;
+    let id = started.turn().id;
+    let mut expected = String::new();
+    for n in 0..20 {
+        call.text(&n.to_string());
+        expected.push_str(&next_text(&mut own).await);
+        let live = there.app.turns().get(&there.caller, id).await.unwrap().live.unwrap();
+        assert_eq!(live.items(), [ItemBody::AgentMessage { text: expected.clone() }]);
+    }
+    call.done();
+    ended(&started).await;
+    assert!(there.app.turns().get(&there.caller, id).await.unwrap().live.is_none());
 }
 
 #[tokio::test]
