@@ -123,6 +123,7 @@ pub fn postgres_options(config: &config::Store, observer: Option<Observer>) -> P
         patience: config.patience,
         arrival: config.start_wait,
         password_file: config.password_file.clone(),
+        named_statements: config.named_statements,
         migrate: config.migrate,
         observer,
     }

@@ -24,6 +24,7 @@ mod fault;
 mod inspect;
 mod load;
 mod migrate;
+mod named;
 mod pool;
 mod snapshot;
 mod tls;
@@ -52,6 +53,9 @@ pub struct PostgresOptions {
     pub arrival: Duration,
     /// A file with the password, read for each connection; the URL's, or the environment's `PGPASSWORD`, if `None`.
     pub password_file: Option<PathBuf>,
+    /// Whether a connection has statements planned once and keeps them under names: quicker, and wrong behind a pooler that
+    /// lends its connections by the transaction.
+    pub named_statements: bool,
     /// Whether a schema of an older release is brought up to date at the start; refused otherwise.
     pub migrate: bool,
     /// Who is told of commits.
@@ -65,6 +69,7 @@ impl Default for PostgresOptions {
             patience: Duration::from_secs(5),
             arrival: Duration::from_secs(30),
             password_file: None,
+            named_statements: false,
             migrate: true,
             observer: None,
         }
@@ -112,15 +117,20 @@ impl Postgres {
 
     /// Brings the schema under `url` up to date; the number of the last migration before and after.
     pub async fn migrate(url: &str, options: &PostgresOptions) -> Result<(i64, i64), DatabaseError> {
-        let opener = Arc::new(Opener::new(url, options, TaskTracker::new())?);
+        let tasks = TaskTracker::new();
+        let opener = Opener::new(url, options, tasks.clone())?;
         let connection = migrate::arrive(&opener, options.arrival).await?;
-        migrate::bring_up_to_date(&connection, true).await
+        let migrated = migrate::bring_up_to_date(&connection, true).await;
+        drop(connection);
+        tasks.close();
+        tasks.wait().await;
+        migrated
     }
 
     /// Looks at the database under `url` without changing anything, and refuses what [`Postgres::open`] would but for an
     /// old schema.
     pub async fn inspect(url: &str, options: &PostgresOptions) -> Result<Examined, DatabaseError> {
-        let opener = Arc::new(Opener::new(url, options, TaskTracker::new())?);
+        let opener = Opener::new(url, options, TaskTracker::new())?;
         let connection = migrate::arrive(&opener, options.arrival).await?;
         inspect::examine(&opener, &connection).await
     }
@@ -146,7 +156,7 @@ impl Driver for Postgres {
                 Some(room.map_err(|_| Error::unavailable("too many lists are being read"))?)
             }
         };
-        work::read(&self.pool, &reads, deadline).await
+        work::read(&self.pool, &reads, reach, deadline).await
     }
 
     async fn transact(&self, steps: Vec<Step>) -> Result<Outcome> {

@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
+use crate::postgres::Database;
 use crate::world::World;
 
 /// The script that answers, beside this program's source.
@@ -32,6 +33,7 @@ pub struct Bench {
     /// Where the store driver alone is driven from: as many threads as a server has.
     pub stores: Runtime,
     many: OnceLock<PathBuf>,
+    postgres: OnceLock<Database>,
 }
 
 impl Bench {
@@ -46,6 +48,7 @@ impl Bench {
             clients: Builder::new_current_thread().enable_all().build()?,
             stores: Builder::new_multi_thread().enable_all().build()?,
             many: OnceLock::new(),
+            postgres: OnceLock::new(),
         })
     }
 
@@ -81,6 +84,13 @@ impl Bench {
         let mut arguments = vec!["--data".to_owned(), data.display().to_string()];
         arguments.extend_from_slice(more);
         Start { binary: self.binary.clone(), folder: self.scratch.path().join("log"), arguments }
+    }
+
+    /// A server on a database that answers from the bench's script; the others on it are its cluster.
+    pub fn node(&self, url: &str, name: &str) -> Result<Server> {
+        let arguments = ["--set", &format!("store.url={url}"), "--script", SCRIPT].map(str::to_owned);
+        let folder = self.scratch.path().join(name);
+        Start { binary: self.binary.clone(), folder, arguments: arguments.into() }.run()
     }
 
     /// A server on a data directory that answers from the bench's script.
@@ -120,6 +130,15 @@ impl Bench {
         }))??;
         eprintln!("loaded {count} sessions in {:.0} s", began.elapsed().as_secs_f64());
         Ok(data)
+    }
+
+    /// PostgreSQL, started at the first call.
+    pub fn postgres(&self) -> Result<&Database> {
+        if let Some(postgres) = self.postgres.get() {
+            return Ok(postgres);
+        }
+        let postgres = Database::start()?;
+        Ok(self.postgres.get_or_init(|| postgres))
     }
 
     /// A data directory with a million sessions of one owner, loaded at the first call.

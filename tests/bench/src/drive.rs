@@ -35,8 +35,13 @@ impl Stretch {
 impl Drive {
     /// Connects a client for each list of requests.
     pub async fn open(address: SocketAddr, requests: Vec<Vec<Bytes>>) -> Result<Self> {
-        let connect = |requests| async move { anyhow::Ok((Connection::open(address).await?, requests)) };
-        Ok(Self { clients: try_join_all(requests.into_iter().map(connect)).await? })
+        Self::open_each(requests.into_iter().map(|requests| (address, requests)).collect()).await
+    }
+
+    /// Connects a client for each address and its list of requests.
+    pub async fn open_each(clients: Vec<(SocketAddr, Vec<Bytes>)>) -> Result<Self> {
+        let connect = |(address, requests)| async move { anyhow::Ok((Connection::open(address).await?, requests)) };
+        Ok(Self { clients: try_join_all(clients.into_iter().map(connect)).await? })
     }
 
     /// Load for `length`. Every answer must be a 200.

@@ -1,6 +1,7 @@
 //! What the machine says of itself and of a process. Linux's /proc only.
 
 use std::fs;
+use std::ops::Range;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -32,12 +33,30 @@ pub fn resident(pid: u32) -> Result<u64> {
 
 /// How long a process has been on a core so far.
 pub fn cpu(pid: u32) -> Result<Duration> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    Ok(ticks(&fs::read_to_string(format!("/proc/{pid}/stat"))?, 11..13)?.1)
+}
+
+/// The same of a process and all that it has started, those that have ended included.
+pub fn cpu_with_children(pid: u32) -> Result<Duration> {
+    let mut sum = ticks(&fs::read_to_string(format!("/proc/{pid}/stat"))?, 11..15)?.1;
+    for process in fs::read_dir("/proc")? {
+        // One that ends meanwhile is its parent's.
+        let Ok(stat) = fs::read_to_string(process?.path().join("stat")) else { continue };
+        let (parent, time) = ticks(&stat, 11..13)?;
+        if parent == u64::from(pid) {
+            sum += time;
+        }
+    }
+    Ok(sum)
+}
+
+/// From a line of /proc/PID/stat: the parent, and the sum of some counts of ticks.
+fn ticks(stat: &str, counts: Range<usize>) -> Result<(u64, Duration)> {
     // The second field is the program's name in parentheses and may contain anything.
     let rest = stat.rsplit_once(')').context("a stat without a name")?.1;
-    let fields: Vec<&str> = rest.split_whitespace().collect();
-    let ticks = |at: usize| fields.get(at).and_then(|f| f.parse::<u64>().ok()).unwrap_or_default();
-    Ok(Duration::from_millis((ticks(11) + ticks(12)) * 1_000 / TICKS))
+    let fields: Vec<u64> = rest.split_whitespace().map(|field| field.parse().unwrap_or_default()).collect();
+    let sum: u64 = fields.get(counts).unwrap_or_default().iter().sum();
+    Ok((fields.get(1).copied().unwrap_or_default(), Duration::from_millis(sum * 1_000 / TICKS)))
 }
 
 /// How many files this process, and those it starts, may open.

@@ -5,6 +5,8 @@ mod bench;
 mod drive;
 mod lines;
 mod machine;
+mod postgres;
+mod raw;
 mod report;
 mod upstream;
 mod world;

@@ -30,10 +30,15 @@ impl World {
     /// Opens a data directory in which a server has put its demo agents; `agent` is the RID of one.
     pub fn open(data: &Path, agent: &str, durability: Durability) -> Result<Self> {
         let store = Sqlite::open(data, Options { durability, ..Options::default() })?;
+        Self::over(Arc::new(store), agent)
+    }
+
+    /// The same over any store.
+    pub fn over(store: Arc<dyn Store>, agent: &str) -> Result<Self> {
         let ids = Ids::new(Arc::new(SystemChance));
         let node = NodeId(ids.uuid(SystemClock.now()));
         let agent = agent.rsplit('.').next().context("an RID has dots")?.parse()?;
-        Ok(Self { store: Arc::new(store), agent, ids, node })
+        Ok(Self { store, agent, ids, node })
     }
 
     /// A session of the first development user, made at `now`, as the API makes one.

@@ -1,5 +1,6 @@
 //! One connection: opened to the first host that takes writes, ended when it is dropped.
 
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use super::address::{Address, Trust};
 use super::fault::{Fault, text};
+use super::named::Named;
 use super::tls::Tls;
 use super::values::{declared, row, size};
 use super::{DatabaseError, PostgresOptions};
@@ -28,7 +30,8 @@ const WINDOW_BYTES: usize = 1 << 20;
 pub(super) struct Opener {
     address: Address,
     tls: Option<Tls>,
-    password_file: Option<std::path::PathBuf>,
+    password_file: Option<PathBuf>,
+    has_names: bool,
     /// The host that answered last.
     good: AtomicUsize,
     tasks: TaskTracker,
@@ -48,7 +51,8 @@ impl Opener {
             trust => Some(Tls::new(trust, &address.files)?),
         };
         let password_file = options.password_file.clone();
-        Ok(Self { address, tls, password_file, good: AtomicUsize::new(0), tasks })
+        let has_names = options.named_statements;
+        Ok(Self { address, tls, password_file, has_names, good: AtomicUsize::new(0), tasks })
     }
 
     /// The hosts for people to read.
@@ -124,7 +128,7 @@ impl Opener {
                 Fault::Wrong(what) => Fault::lost("the database cannot be reached", what),
                 other => other,
             })?;
-        Ok(Connection { client, _end: end })
+        Ok(Connection { client, named: self.has_names.then(Named::default), _end: end })
     }
 
     /// Asks the server to give up what the connection is waiting for. The answer does not matter.
@@ -166,6 +170,7 @@ pub(super) type Answer = Result<(u64, Vec<Row>), Fault>;
 #[derive(Debug)]
 pub(super) struct Connection {
     client: Client,
+    named: Option<Named>,
     _end: DropGuard,
 }
 
@@ -183,11 +188,21 @@ impl Connection {
         self.client.batch_execute(sql).await.map_err(Fault::from)
     }
 
-    /// Runs one statement. Nothing of it outlives the call on the server, so that the next may go through another of its
-    /// connections where a pooler stands in between.
+    /// Makes what comes often quick, where that may be: to be called before anything of it is sent.
+    pub(super) async fn prepare(&self, statements: &[Statement<'_>]) -> Result<(), Fault> {
+        match &self.named {
+            Some(named) => named.prepare(&self.client, statements).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Runs one statement. Unless it was prepared, nothing of it outlives the call on the server, so that the next may go
+    /// through another of its connections where a pooler stands in between.
     pub(super) async fn run(&self, (sql, params): Statement<'_>) -> Answer {
-        let params = params.iter().map(|value| (value, declared(value)));
-        let stream = self.client.query_typed_raw(sql, params).await?;
+        let stream = match self.named.as_ref().and_then(|named| named.find(sql, params)) {
+            Some(statement) => self.client.query_raw(&statement, params.iter()).await?,
+            None => self.find(sql, params).await?,
+        };
         let mut stream = std::pin::pin!(stream);
         let mut rows = Vec::new();
         while let Some(found) = stream.try_next().await? {

@@ -61,6 +61,9 @@ impl From<tokio_postgres::Error> for Fault {
             SqlState::TOO_MANY_CONNECTIONS => Self::lost("the database has too many connections", what),
             SqlState::DISK_FULL => Self::Unable { reason: "the database's disk is full", what },
             SqlState::OUT_OF_MEMORY => Self::Unable { reason: "the database is out of memory", what },
+            SqlState::INVALID_SQL_STATEMENT_NAME | SqlState::DUPLICATE_PSTATEMENT => {
+                Self::Unable { reason: "a pooler before the database mixes up named statements", what }
+            }
             SqlState::QUERY_CANCELED => Self::Unable { reason: "the database took too long", what },
             _ => match code.code().get(..2) {
                 // Connection exceptions, and an operator's or a crash's end of the session.

@@ -12,12 +12,12 @@ use tokio::time::Instant;
 use super::connection::{Connection, Statement};
 use super::fault::Fault;
 use super::pool::{Lent, Pool};
-use crate::driver::{Outcome, Params, Read, Row, Step, Value};
+use crate::driver::{Outcome, Params, Reach, Read, Row, Step, Value};
 
 /// Opens a transaction. Its level is said because a server may default to another, the limits so that the rows that a
-/// stopped process holds, or waits for, do not stay held.
+/// stopped process holds, or waits for, do not stay held: who waits for them gets them before it gives up.
 const BEGIN: &str = "begin isolation level read committed; set local lock_timeout = '4s'; \
-     set local idle_in_transaction_session_timeout = '10s'";
+     set local idle_in_transaction_session_timeout = '2s'";
 const BEGIN_SNAPSHOT: &str = "begin isolation level repeatable read read only";
 pub(super) const CLOCK: &str = "select (extract(epoch from clock_timestamp()) * 1000000000)::bigint";
 pub(super) const COMMIT: &str = "commit";
@@ -31,11 +31,20 @@ const PAUSE: Duration = Duration::from_millis(4);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Runs the reads on one snapshot.
-pub(super) async fn read(pool: &Arc<Pool>, reads: &[Read], deadline: Instant) -> Result<Vec<Vec<Row>>, Error> {
+pub(super) async fn read(
+    pool: &Arc<Pool>,
+    reads: &[Read],
+    reach: Reach,
+    deadline: Instant,
+) -> Result<Vec<Vec<Row>>, Error> {
     let statements: Vec<Statement<'_>> = reads.iter().map(|read| (read.sql.as_ref(), &read.params)).collect();
     again(deadline, || async {
         let lent = pool.lend(deadline).await?;
         let answer = in_time(deadline, async {
+            // The best way to find many rows depends on what is looked for, so that each list is planned for itself.
+            if reach == Reach::Point {
+                lent.connection.prepare(&statements).await?;
+            }
             match statements.as_slice() {
                 [] => Ok(Vec::new()),
                 // One statement is a snapshot by itself.
@@ -56,7 +65,12 @@ pub(super) async fn transact(pool: &Arc<Pool>, steps: &[Step], deadline: Instant
         let outcome = match steps {
             // One statement is a transaction by itself: where it touches no row, it has changed nothing.
             [step] => {
-                let ran = in_time(deadline, lent.connection.run((step.sql, &step.params))).await;
+                let statement = (step.sql, &step.params);
+                let ran = in_time(deadline, async {
+                    lent.connection.prepare(&[statement]).await?;
+                    lent.connection.run(statement).await
+                });
+                let ran = ran.await;
                 return settle(lent, ran, false, deadline).await.map(|(touched, rows)| match step.guard {
                     Some(guard) if touched == 0 => Outcome::Missed(guard),
                     _ => Outcome::Done(vec![rows]),
@@ -79,6 +93,7 @@ async fn attempt(connection: &Connection, steps: &[Step]) -> Result<Outcome, Fau
 /// Begins a transaction and runs the steps, up to the first that misses what it is guarded by.
 pub(super) async fn begun(connection: &Connection, steps: &[Step]) -> Result<Outcome, Fault> {
     let statements: Vec<Statement<'_>> = steps.iter().map(|step| (step.sql, &step.params)).collect();
+    connection.prepare(&statements).await?;
     let missed = AtomicUsize::new(usize::MAX);
     let answers = connection.run_all(BEGIN, &statements, None, |at, touched| {
         let is_missed = touched == 0 && steps.get(at).is_some_and(|step| step.guard.is_some());
@@ -130,7 +145,10 @@ pub(super) async fn settle<T>(lent: Lent, answer: Result<T, Fault>, open: bool, 
 }
 
 /// Tries until it works, cannot work, or has been tried long enough.
-pub(super) async fn again<T, F: Future<Output = Result<T, Fault>>>(deadline: Instant, work: impl Fn() -> F) -> Result<T, Error> {
+pub(super) async fn again<T, F: Future<Output = Result<T, Fault>>>(
+    deadline: Instant,
+    work: impl Fn() -> F,
+) -> Result<T, Error> {
     let (mut races, mut pause) = (0, PAUSE);
     loop {
         let fault = match work().await {

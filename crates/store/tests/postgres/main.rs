@@ -25,6 +25,12 @@ async fn connect(url: &str) -> Postgres {
     connect_with(url, PostgresOptions::default()).await
 }
 
+/// Drivers that have their statements planned at each use, and once.
+async fn connect_each() -> [Postgres; 2] {
+    let named = PostgresOptions { named_statements: true, ..PostgresOptions::default() };
+    [connect(&database()).await, connect_with(&database(), named).await]
+}
+
 async fn connect_with(url: &str, options: PostgresOptions) -> Postgres {
     let driver = Postgres::connect(url, options).await.unwrap();
     let table =

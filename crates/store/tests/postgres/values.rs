@@ -4,30 +4,33 @@ use super::*;
 
 #[tokio::test]
 async fn values_come_back_as_they_went_in() {
-    let driver = connect(&database()).await;
     let put = "insert into notes (id, body, bytes, n) values ($1, $2, $3, $4) returning id, body, bytes, n, n is null";
     let texts = ["", "plain", "a\0b\u{1}\u{2}\u{1}", "𝄞 ü 'quoted' \\ $1"];
-    for (id, text) in (0_i64..).zip(texts) {
-        let bytes = Bytes::from_static(&[0, 1, 255, b'\\']);
-        let steps = vec![Step::any(put, vec![id.into(), text.into(), bytes.clone().into(), Value::Null])];
-        let back = vec![id.into(), text.into(), bytes.into(), Value::Null, true.into()];
-        assert_eq!(driver.transact(steps).await.unwrap(), Outcome::Done(vec![vec![back]]));
+    for driver in connect_each().await {
+        for (id, text) in (0_i64..).zip(texts) {
+            let bytes = Bytes::from_static(&[0, 1, 255, b'\\']);
+            let n = if id % 2 == 0 { Value::Null } else { Value::Int(i64::MIN) };
+            let steps = vec![Step::any(put, vec![id.into(), text.into(), bytes.clone().into(), n.clone()])];
+            let back = vec![id.into(), text.into(), bytes.into(), n, (id % 2 == 0).into()];
+            assert_eq!(driver.transact(steps).await.unwrap(), Outcome::Done(vec![vec![back]]));
+        }
+        driver.close().await;
     }
-    driver.close().await;
 }
 
 #[tokio::test]
 async fn a_missed_guard_undoes_the_transaction() {
-    let driver = connect(&database()).await;
-    assert!(matches!(driver.transact(noted(1)).await.unwrap(), Outcome::Done(_)));
-    let mut steps = noted(2);
-    steps.extend(noted(1));
-    steps.extend(noted(3));
-    assert_eq!(driver.transact(steps).await.unwrap(), Outcome::Missed(Guard::Row));
-    let alone = vec![Step::guarded(Guard::Waiting, RAISE, vec![Value::Int(9)])];
-    assert_eq!(driver.transact(alone).await.unwrap(), Outcome::Missed(Guard::Waiting));
-    assert_eq!(rows(&driver, "select id, n from notes").await, [vec![Value::Int(1), Value::Int(1)]]);
-    driver.close().await;
+    for driver in connect_each().await {
+        assert!(matches!(driver.transact(noted(1)).await.unwrap(), Outcome::Done(_)));
+        let mut steps = noted(2);
+        steps.extend(noted(1));
+        steps.extend(noted(3));
+        assert_eq!(driver.transact(steps).await.unwrap(), Outcome::Missed(Guard::Row));
+        let alone = vec![Step::guarded(Guard::Waiting, RAISE, vec![Value::Int(9)])];
+        assert_eq!(driver.transact(alone).await.unwrap(), Outcome::Missed(Guard::Waiting));
+        assert_eq!(rows(&driver, "select id, n from notes").await, [vec![Value::Int(1), Value::Int(1)]]);
+        driver.close().await;
+    }
 }
 
 #[tokio::test]

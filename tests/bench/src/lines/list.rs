@@ -15,13 +15,19 @@ pub fn measure(bench: &Bench) -> Result<Vec<Line>> {
     let (few, many) = (bench.amount(10_000, 1_000), bench.amount(1_000_000, 2_000));
     let small = bench.server(&bench.filled(bench.data("list")?, few)?)?;
     let large = bench.server(bench.many()?)?;
+    compare(bench, "list", (&small, few), (&large, many))
+}
+
+/// The same pages of one server with few sessions and one with many, which must take about as long.
+pub fn compare(bench: &Bench, what: &str, small: (&Server, usize), large: (&Server, usize)) -> Result<Vec<Line>> {
+    let ((small, few), (large, many)) = (small, large);
     bench.clients.block_on(async {
         let mut lines = Vec::new();
         let mut small_connection = Connection::open(small.address).await?;
         let mut large_connection = Connection::open(large.address).await?;
         for (page, deep) in [("first page", false), ("page in the middle", true)] {
-            let small_request = request(&small, &mut small_connection, if deep { few / 200 } else { 0 }).await?;
-            let large_request = request(&large, &mut large_connection, if deep { many / 200 } else { 0 }).await?;
+            let small_request = request(small, &mut small_connection, if deep { few / 200 } else { 0 }).await?;
+            let large_request = request(large, &mut large_connection, if deep { many / 200 } else { 0 }).await?;
             let (mut small_times, mut large_times) = (Vec::new(), Vec::new());
             // The first rounds fill caches on both sides.
             let rounds = bench.amount(500, 20);
@@ -36,7 +42,7 @@ pub fn measure(bench: &Bench) -> Result<Vec<Line>> {
             let (small, large) = (percentile(&mut small_times, 50), percentile(&mut large_times, 50));
             let ratio = large.as_secs_f64() / small.as_secs_f64();
             lines.push(Line {
-                what: format!("list 100 of {many}, {page}, p50"),
+                what: format!("{what} 100 of {many}, {page}, p50"),
                 ours: ms(large),
                 yardstick: format!("of {few}: {}", ms(small)),
                 result: format!("{ratio:.2}"),

@@ -6,6 +6,7 @@ mod first_part;
 mod footprint;
 mod get;
 mod list;
+mod postgres;
 mod start;
 mod streams;
 mod turn;
@@ -37,11 +38,13 @@ pub enum Which {
     Start,
     /// Memory and binary
     Footprint,
+    /// Sessions, turns and lists on PostgreSQL, by one node and by three
+    Postgres,
 }
 
 impl Which {
     /// All, in the order of the table.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Get,
         Self::Create,
         Self::List,
@@ -51,6 +54,7 @@ impl Which {
         Self::Streams,
         Self::Start,
         Self::Footprint,
+        Self::Postgres,
     ];
 
     /// Measures it.
@@ -65,6 +69,7 @@ impl Which {
             Self::Streams => streams::measure(bench),
             Self::Start => start::measure(bench),
             Self::Footprint => footprint::measure(bench),
+            Self::Postgres => postgres::measure(bench),
         }
     }
 }
