@@ -570,7 +570,7 @@ pub const ALL: &[Stage] = &[
             "tests/conformance/cluster"
         ),
         env: &[],
-        limit: minutes(10),
+        limit: minutes(20),
     },
     Stage {
         name: "crash",

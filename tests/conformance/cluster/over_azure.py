@@ -221,7 +221,7 @@ def cancelled(run: Run) -> None:
     if not response:
         return
     identifier = response[0]
-    run.call("azure: look", lambda node: node.openai.responses.retrieve(identifier), show=lambda got: got.status)
+    run.call("azure: look", lambda node: node.openai.responses.retrieve(identifier))
     resumed = run.call(
         "azure: resume",
         lambda node: Closing(node.openai.responses.retrieve(identifier, stream=True, starting_after=1)),
