@@ -62,8 +62,8 @@ pub(super) struct Reader<R> {
     /// The line up to which all is known to be as it was written.
     checked: u64,
     place: Place,
+    in_section: u64,
     rows: u64,
-    all_rows: u64,
     text: Vec<u8>,
 }
 
@@ -77,8 +77,8 @@ impl<R: BufRead> Reader<R> {
             line: 0,
             checked: 0,
             place: Place::Between(0),
+            in_section: 0,
             rows: 0,
-            all_rows: 0,
             text: Vec::new(),
         };
         if !reader.read_line().map_err(|error| match error {
@@ -117,7 +117,7 @@ impl<R: BufRead> Reader<R> {
 
     /// How many rows, files and folders were read.
     pub fn rows(&self) -> u64 {
-        self.all_rows
+        self.rows
     }
 
     /// What the lines that were read hash to.
@@ -216,16 +216,16 @@ impl<R: BufRead> Reader<R> {
             }
             (Mark::End { end, rows, check }, place) => {
                 let (name, counted, then) = match place {
-                    Place::Table(at, table, _) => (table.name, self.rows, Place::Between(at + 1)),
-                    Place::Files(0) => (FILES, self.rows, Place::Between(usize::MAX)),
-                    Place::Between(usize::MAX) => (WHOLE, self.all_rows, Place::Over),
+                    Place::Table(at, table, _) => (table.name, self.in_section, Place::Between(at + 1)),
+                    Place::Files(0) => (FILES, self.in_section, Place::Between(usize::MAX)),
+                    Place::Between(usize::MAX) => (WHOLE, self.rows, Place::Over),
                     _ => return Err(self.malformed("this cannot end here")),
                 };
                 self.hold_against(&check)?;
                 if end != name || rows != counted {
                     return Err(self.malformed(format!("{name} with {counted} rows ends here")));
                 }
-                self.rows = 0;
+                self.in_section = 0;
                 let over = matches!(then, Place::Over);
                 self.place = then;
                 Ok((!over).then_some(Entry::End))
@@ -235,8 +235,8 @@ impl<R: BufRead> Reader<R> {
     }
 
     fn count(&mut self) {
+        self.in_section += 1;
         self.rows += 1;
-        self.all_rows += 1;
     }
 
     /// Refuses lines since the last hash that do not come to this one.
