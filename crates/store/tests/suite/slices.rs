@@ -11,7 +11,7 @@ use sederunt_core::session::{Owner, Session, SessionFilter};
 use sederunt_core::store::Finish;
 use sederunt_core::turn::{Turn, TurnFilter};
 
-use crate::world::{World, at, each, owner};
+use crate::world::{World, at, owner};
 
 /// A case: how many entries there are and when each is made, how they are paged, and what is deleted before each page.
 #[derive(Clone, Debug)]
@@ -236,10 +236,14 @@ async fn of_items(world: &World, case: &Case) {
 
 fn holds(story: impl AsyncFn(&World, &Case)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let config = ProptestConfig { cases: 48, ..ProptestConfig::default() };
-    proptest!(config, |(case in case())| {
-        runtime.block_on(each(async |world: &World| story(world, &case).await));
-    });
+    let tell = async |world: World, case: &Case| {
+        story(&world, case).await;
+        world.store.close().await;
+    };
+    let cases = |cases| ProptestConfig { cases, ..ProptestConfig::default() };
+    proptest!(cases(48), |(case in case())| runtime.block_on(tell(World::sqlite(), &case)));
+    // To make a database takes longer than most stories.
+    proptest!(cases(8), |(case in case())| runtime.block_on(async { tell(World::postgres().await, &case).await }));
 }
 
 #[test]
