@@ -59,6 +59,8 @@ pub enum PartBody {
         /// To what.
         value: ParameterValue,
     },
+    /// A summary of what came before is being written; it becomes an item, or nothing comes of it.
+    Summarising,
     /// A whole item that has no parts of its own, such as one that the core has no word for.
     Item {
         /// The item.
@@ -76,8 +78,8 @@ pub enum PartBody {
     },
 }
 
-/// The items that a run of parts amounts to, in order. Neighbouring text (and reasoning) becomes one item; usage and
-/// the end become none.
+/// The items that a run of parts amounts to, in order. Neighbouring text (and reasoning) becomes one item; what is no
+/// saying or doing becomes none.
 pub fn fold<'a>(parts: impl IntoIterator<Item = &'a PartBody>) -> Vec<ItemBody> {
     fold_ends(parts).into_iter().map(|(item, _)| item).collect()
 }
@@ -124,7 +126,7 @@ fn item(part: &PartBody) -> Option<ItemBody> {
         PartBody::ParameterUpdate { name, value } => {
             ItemBody::ParameterUpdate { name: name.clone(), value: value.clone() }
         }
-        PartBody::Usage(_) | PartBody::End { .. } => return None,
+        PartBody::Summarising | PartBody::Usage(_) | PartBody::End { .. } => return None,
     })
 }
 

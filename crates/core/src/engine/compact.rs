@@ -134,6 +134,7 @@ impl Run {
 
     /// Has the summary made and told, and what it stands for hidden when the turn ends.
     async fn summarise(&self, model: &dyn Model, plan: &Plan, compaction: &Compaction) -> Result<ItemBody, Halt> {
+        self.say(vec![PartBody::Summarising]).await?;
         let told: Vec<_> = plan.covered.iter().map(|item| &item.body).collect();
         let most = self.engine.0.settings.turn_bytes;
         let (summary, used) = summary(model, &self.setting, &told, compaction, most).await?;

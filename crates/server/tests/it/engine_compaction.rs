@@ -6,6 +6,7 @@ use sederunt_core::error::FaultKind;
 use sederunt_core::item::{Entry, ItemBody, MaskReason};
 use sederunt_core::model::ModelEvent;
 use sederunt_core::page::{Order, Slice};
+use sederunt_core::part::PartBody;
 use sederunt_core::turn::{Compaction, Ending, NewTurn, OnFailure, TurnKind, Usage};
 
 use crate::world::{Seat, WINDOW, World, ended, ending, next_text, say, soon, told};
@@ -44,6 +45,8 @@ async fn a_summary_stands_for_all_but_the_newest_input() {
     }
     let started = seat.start(NewTurn::compact(compaction())).await.unwrap();
     let call = world.call().await;
+    let begins = soon(started.read().unwrap().next()).await.unwrap();
+    assert_eq!(begins.body, PartBody::Summarising, "readers need not wait for the summary to know of it");
     assert_eq!(call.request.text, "User: one\n\nAssistant: 1\n\nUser: two\n\nAssistant: 2");
     assert!(call.request.line.is_empty() && call.request.tools.is_empty());
     assert!(call.request.instructions.as_deref().unwrap().contains("summary"));

@@ -82,7 +82,7 @@ impl Expansion {
                 self.close("completed", &mut events);
                 self.position += 1;
             }
-            PartBody::Usage(_) | PartBody::End { .. } => {}
+            PartBody::Summarising | PartBody::Usage(_) | PartBody::End { .. } => {}
         }
         events
     }

@@ -34,6 +34,8 @@ pub(super) struct Expansion {
     open: Option<Open>,
     tools: Tools,
     used: Option<Usage>,
+    /// Whether it was told that a compaction has begun.
+    compacts: bool,
 }
 
 /// Text that may still grow.
@@ -67,6 +69,7 @@ impl Expansion {
             open: None,
             tools: Tools::new(shape),
             used: None,
+            compacts: false,
         }
     }
 
@@ -112,6 +115,7 @@ impl Expansion {
                 // The call is over, and no tool was called beside what it said.
                 self.flush(now, &mut frames);
             }
+            PartBody::Summarising => self.compacting(now, &mut frames),
             // Told by `end`, which knows more of it.
             PartBody::End { .. } => {}
         }
@@ -161,17 +165,28 @@ impl Expansion {
         if position < self.from {
             return;
         }
-        let head = Head { session: &self.session, turn: self.turn, position, created: now };
-        let event = event::event(&head, body, &Opaque::new(), self.schema.as_deref(), &self.tools);
-        if matches!(body, ItemBody::Compaction { .. }) {
-            frames.push(json!({
-                "type": "compaction_started",
-                "id": event_id(self.turn, position),
-                "session_key": self.session,
-                "created_at": timestamp(now),
-            }));
+        if matches!(body, ItemBody::Compaction { .. }) && !std::mem::take(&mut self.compacts) {
+            frames.push(self.compaction_started(position, now));
         }
-        frames.push(event);
+        let head = Head { session: &self.session, turn: self.turn, position, created: now };
+        frames.push(event::event(&head, body, &Opaque::new(), self.schema.as_deref(), &self.tools));
+    }
+
+    /// The next event is to be a compaction, which takes its time.
+    fn compacting(&mut self, now: Time, frames: &mut Vec<Value>) {
+        if self.position >= self.from && self.open.is_none() {
+            self.compacts = true;
+            frames.push(self.compaction_started(self.position, now));
+        }
+    }
+
+    fn compaction_started(&self, position: u32, now: Time) -> Value {
+        json!({
+            "type": "compaction_started",
+            "id": event_id(self.turn, position),
+            "session_key": self.session,
+            "created_at": timestamp(now),
+        })
     }
 
     /// Some more of a text, which neighbours join.

@@ -121,3 +121,14 @@ fn frames_name_the_positions_that_items_will_have() {
     let stored = fold(&parts).len();
     assert_eq!(named, (1..=stored).map(|at| at.to_string()).collect::<Vec<_>>());
 }
+
+#[test]
+fn a_compaction_is_told_when_it_begins_and_again_when_it_is_done() {
+    let summary = ItemBody::Compaction { summary: "s".into(), up_to: TurnId(uuid::Uuid::nil()), turns: 1, items: 2 };
+    let summary = PartBody::Item { item: Box::new(summary), hides: Vec::new() };
+    let whole = ["compaction_started 1", "compaction 1", "streaming_agent_output", "streaming_agent_output_end 2"];
+    assert_eq!(told(None, false, &[PartBody::Summarising, summary.clone(), text("a")], &Ending::Done), whole);
+    assert_eq!(told(None, false, &[summary, text("a")], &Ending::Done), whole);
+    let without = told(None, false, &[PartBody::Summarising, text("a")], &Ending::Done);
+    assert_eq!(without, ["compaction_started 1", "streaming_agent_output", "streaming_agent_output_end 1"]);
+}
