@@ -1,5 +1,7 @@
 //! Each list reads its index in order: none scans a table, none sorts what it found.
 
+mod postgresql;
+
 use rusqlite::Connection;
 use sederunt_core::clock::Time;
 use sederunt_core::condition::{Condition, Field, Operator, Scalar};
@@ -10,8 +12,101 @@ use crate::session_keys::Listed;
 use crate::walk_runs::OF_ONE_SHARD;
 use crate::{
     accept, agents, artifacts, conversation_items, conversations, delete, expiry, finish, identity, instructions,
-    lanes, migrations, nodes, reaping, session_items, session_lists, sessions, system, turn_lists, turns, versions, walk,
+    lanes, migrations, nodes, reaping, session_items, session_lists, sessions, system, turn_lists, turns, versions,
+    walk,
 };
+
+/// Statements that find the few rows that they are about by their keys.
+const BY_KEY: &[&str] = &[
+    accept::BIND,
+    accept::CONVERSATION,
+    accept::ENTER,
+    accept::HOLD,
+    accept::INSERT_AT_CONVERSATION,
+    accept::INSERT_AT_HEAD,
+    accept::INSERT_AT_STILL_HEAD,
+    accept::INSERT_AFTER,
+    agents::HIDE,
+    agents::UPDATE,
+    artifacts::BY_ID,
+    artifacts::COUNT,
+    artifacts::KNOWN,
+    artifacts::REMOVE,
+    conversation_items::ITEM,
+    conversation_items::ITEMS,
+    conversations::BY_KEY,
+    conversations::PLACE,
+    conversations::SET_METADATA,
+    delete::BLANK_TURN,
+    delete::COUNT_DOWN,
+    delete::COUNT_DOWN_VERSION,
+    delete::COUNT_TURN_DOWN,
+    delete::EMPTY_TURN,
+    delete::END_IN_CONVERSATIONS,
+    delete::END_IN_LANE,
+    delete::END_OF_AGENT,
+    delete::END_OF_VERSION,
+    delete::HIDE,
+    delete::HIDE_CONVERSATION,
+    delete::HIDE_EXPIRED,
+    delete::HIDE_OF_VERSION,
+    delete::HIDE_TURN,
+    delete::LEAVE_OF_LANE,
+    delete::PLACE_OF_CONVERSATION,
+    delete::PLACE_OF_SESSION,
+    delete::PLACES_OF_VERSION,
+    delete::RELEASE,
+    delete::RELEASE_AGENT,
+    delete::RELEASE_VERSION,
+    delete::UNLIST_OF_VERSION,
+    delete::UNMASK_TURN,
+    expiry::COUNT_OFF,
+    expiry::HIDE,
+    expiry::LAPSE,
+    finish::RELEASE,
+    finish::APPEND_PARTS_FENCED,
+    finish::END_KEPT,
+    finish::END_KEPT_ALONE,
+    finish::KEEP,
+    finish::LEAVE_SESSION,
+    finish::MOVE_HEAD,
+    identity::REMOVE_APPLICATION,
+    identity::REVOKE_FAMILY,
+    lanes::ENQUEUE,
+    nodes::REMOVE_WAITING,
+    nodes::TAKE_OVER,
+    reaping::EMPTY_DELETED,
+    reaping::HIDE,
+    reaping::REMOVE_CONVERSATION,
+    reaping::REMOVE_MASKS,
+    reaping::REMOVE_SESSION,
+    reaping::UNMASK_DELETED,
+    session_items::COUNT,
+    session_items::ENTRIES,
+    session_items::ENTRY,
+    session_items::ERASE,
+    session_items::UNMASK,
+    session_items::UNMASK_ITEM,
+    session_lists::GONE,
+    session_lists::PLACE,
+    sessions::BY_ID,
+    sessions::BY_KEY,
+    sessions::COUNT_UP,
+    sessions::DESCRIBE,
+    sessions::PATCH_AND_MOVE,
+    sessions::KEEP_EXTRA,
+    sessions::LIVE,
+    sessions::REST,
+    sessions::TOUCH,
+    system::FORGET,
+    system::TRIM,
+    turns::BY_ID,
+    turns::BY_ALIAS,
+    turns::HEAD,
+    versions::LATEST,
+    walk::DRAW,
+    walk::LEAVE,
+];
 
 /// The plan of a statement, as SQLite tells it.
 fn plan(database: &Connection, sql: &str) -> Vec<String> {
@@ -29,8 +124,8 @@ fn database() -> Connection {
     database
 }
 
-#[test]
-fn every_list_reads_its_index_in_order() {
+/// Lists, each with the index that it reads in order.
+fn lists() -> Vec<(&'static str, &'static str)> {
     let [standing, standing_of_agent] = OF_ONE_SHARD.standing;
     let [many, many_of_agent] = OF_ONE_SHARD.many;
     let lists = [
@@ -88,8 +183,13 @@ fn every_list_reads_its_index_in_order() {
         ("turns_by_number", session_items::TURNS),
     ];
     let both = slices.into_iter().flat_map(|(index, [one, other])| [(index, one), (index, other)]);
+    lists.into_iter().chain(both).collect()
+}
+
+#[test]
+fn every_list_reads_its_index_in_order() {
     let database = database();
-    for (index, sql) in lists.into_iter().chain(both) {
+    for (index, sql) in lists() {
         let plan = plan(&database, sql);
         let text = plan.join("\n");
         assert!(plan.iter().any(|line| line.contains(&format!(" {index} "))), "{index}: {sql}\n{text}");
@@ -118,97 +218,7 @@ fn the_sweeper_goes_agent_by_agent() {
 #[test]
 fn every_other_statement_finds_its_rows_by_a_key() {
     let database = database();
-    let statements = [
-        accept::BIND,
-        accept::CONVERSATION,
-        accept::ENTER,
-        accept::HOLD,
-        accept::INSERT_AT_CONVERSATION,
-        accept::INSERT_AT_HEAD,
-        accept::INSERT_AT_STILL_HEAD,
-        accept::INSERT_AFTER,
-        agents::HIDE,
-        agents::UPDATE,
-        artifacts::BY_ID,
-        artifacts::COUNT,
-        artifacts::KNOWN,
-        artifacts::REMOVE,
-        conversation_items::ITEM,
-        conversation_items::ITEMS,
-        conversations::BY_KEY,
-        conversations::PLACE,
-        conversations::SET_METADATA,
-        delete::BLANK_TURN,
-        delete::COUNT_DOWN,
-        delete::COUNT_DOWN_VERSION,
-        delete::COUNT_TURN_DOWN,
-        delete::EMPTY_TURN,
-        delete::END_IN_CONVERSATIONS,
-        delete::END_IN_LANE,
-        delete::END_OF_AGENT,
-        delete::END_OF_VERSION,
-        delete::HIDE,
-        delete::HIDE_CONVERSATION,
-        delete::HIDE_EXPIRED,
-        delete::HIDE_OF_VERSION,
-        delete::HIDE_TURN,
-        delete::LEAVE_OF_LANE,
-        delete::PLACE_OF_CONVERSATION,
-        delete::PLACE_OF_SESSION,
-        delete::PLACES_OF_VERSION,
-        delete::RELEASE,
-        delete::RELEASE_AGENT,
-        delete::RELEASE_VERSION,
-        delete::UNLIST_OF_VERSION,
-        delete::UNMASK_TURN,
-        expiry::COUNT_OFF,
-        expiry::HIDE,
-        expiry::LAPSE,
-        finish::RELEASE,
-        finish::APPEND_PARTS_FENCED,
-        finish::END_KEPT,
-        finish::END_KEPT_ALONE,
-        finish::KEEP,
-        finish::LEAVE_SESSION,
-        finish::MOVE_HEAD,
-        identity::REMOVE_APPLICATION,
-        identity::REVOKE_FAMILY,
-        lanes::ENQUEUE,
-        nodes::REMOVE_WAITING,
-        nodes::TAKE_OVER,
-        reaping::EMPTY_DELETED,
-        reaping::HIDE,
-        reaping::REMOVE_CONVERSATION,
-        reaping::REMOVE_MASKS,
-        reaping::REMOVE_SESSION,
-        reaping::UNMASK_DELETED,
-        session_items::COUNT,
-        session_items::ENTRIES,
-        session_items::ENTRY,
-        session_items::ERASE,
-        session_items::UNMASK,
-        session_items::UNMASK_ITEM,
-        session_lists::GONE,
-        session_lists::PLACE,
-        sessions::BY_ID,
-        sessions::BY_KEY,
-        sessions::COUNT_UP,
-        sessions::DESCRIBE,
-        sessions::PATCH_AND_MOVE,
-        sessions::KEEP_EXTRA,
-        sessions::LIVE,
-        sessions::REST,
-        sessions::TOUCH,
-        system::FORGET,
-        system::TRIM,
-        turns::BY_ID,
-        turns::BY_ALIAS,
-        turns::HEAD,
-        versions::LATEST,
-        walk::DRAW,
-        walk::LEAVE,
-    ];
-    for sql in statements {
+    for sql in BY_KEY {
         let plan = plan(&database, sql);
         let scans = plan.iter().filter(|line| line.starts_with("SCAN") && !line.contains("CONSTANT ROW"));
         assert_eq!(scans.count(), 0, "{sql}\n{}", plan.join("\n"));

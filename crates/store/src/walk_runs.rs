@@ -36,14 +36,16 @@ macro_rules! standing {
 }
 
 macro_rules! moved {
-    ($from:expr, $mark:expr, $updated:literal, $session:literal, $rest:literal) => {
+    ($from:expr, $mark:expr, $client:literal, $updated:literal, $session:literal, $rest:literal) => {
         concat!(
             "select m.updated, ",
             session_columns!("s."),
             " from ",
             $from,
             " join sessions s on s.tenant = m.tenant and s.id = m.session \
-              where m.tenant = $1 and m.owner = $2 and m.client = $3 and (",
+              where m.tenant = $1 and m.owner = $2 and ",
+            $client,
+            " = $3 and (",
             $updated,
             ", ",
             $session,
@@ -82,12 +84,12 @@ pub(crate) struct Statements {
 pub(crate) const OF_ONE_SHARD: Statements = Statements {
     standing: [standing!("$8", ""), standing!("$8", " and s.agent = $10")],
     few: [
-        moved!("moved m", "$8", "m.updated + 0", "m.session || ''", " and m.shard = 0"),
-        moved!("moved m", "$8", "m.updated + 0", "m.session || ''", " and m.shard = 0 and m.agent = $12"),
+        moved!("moved m", "$8", "m.client", "m.updated + 0", "m.session || ''", " and m.shard = 0"),
+        moved!("moved m", "$8", "m.client", "m.updated + 0", "m.session || ''", " and m.shard = 0 and m.agent = $12"),
     ],
     many: [
-        moved!("moved m", "$8", "m.updated", "m.session", ""),
-        moved!("moved m", "$8", "m.updated", "m.session", " and m.agent = $12"),
+        moved!("moved m", "$8", "m.client", "m.updated", "m.session", ""),
+        moved!("moved m", "$8", "m.client", "m.updated", "m.session", " and m.agent = $12"),
     ],
 };
 
@@ -108,12 +110,12 @@ macro_rules! log {
 pub(crate) const OF_SEVERAL_SHARDS: Statements = Statements {
     standing: [standing!(mark_of!("s.shard"), ""), standing!(mark_of!("s.shard"), " and s.agent = $10")],
     few: [
-        moved!(log!(), mark_of!("h.shard"), "m.updated + 0", "m.session || ''", ""),
-        moved!(log!(), mark_of!("h.shard"), "m.updated + 0", "m.session || ''", " and m.agent = $12"),
+        moved!(log!(), mark_of!("h.shard"), "m.client || ''", "m.updated + 0", "m.session || ''", ""),
+        moved!(log!(), mark_of!("h.shard"), "m.client || ''", "m.updated + 0", "m.session || ''", " and m.agent = $12"),
     ],
     many: [
-        moved!("moved m", mark_of!("m.shard"), "m.updated", "m.session", ""),
-        moved!("moved m", mark_of!("m.shard"), "m.updated", "m.session", " and m.agent = $12"),
+        moved!("moved m", mark_of!("m.shard"), "m.client", "m.updated", "m.session", ""),
+        moved!("moved m", mark_of!("m.shard"), "m.client", "m.updated", "m.session", " and m.agent = $12"),
     ],
 };
 
