@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::azure::Desk;
 use crate::azure::talk::{desk_of, events, openai, plan};
 use crate::harness::{House, Reply, client, plain_client};
-use crate::world::soon;
+use crate::world::{aside, soon};
 
 /// A fresh database.
 fn database() -> String {
@@ -189,6 +189,28 @@ async fn who_has_not_the_secret_or_means_another_node_is_told_nothing() {
 }
 
 #[tokio::test]
+async fn a_node_that_another_refuses_reads_what_is_stored_of_its_turns_and_cannot_end_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    std::fs::write(&file, "a secret that only one of them was given").unwrap();
+    let url = database();
+    let one = desk_of(plan().on(&url, 1).set("node.secret_file", file.to_str().unwrap())).await;
+    let two = Desk::of(plan().on(&url, 2)).await;
+    assert_eq!(nodes(&two.house).await.iter().filter(|node| node["answers"] == true).count(), 1);
+
+    let response = one.hanging(true).await;
+    let mut stream = two.follow(&response, None).await;
+    let mut told = until(&mut stream, "\"delta\":\"two \"").await;
+    let cancel = openai("clerk", &format!("/responses/{response}/cancel"));
+    two.alice.post(&cancel, json!({})).await.expect(503);
+    one.alice.post(&cancel, json!({})).await.expect(200);
+    told.push_str(&soon(stream.text()).await.unwrap());
+    assert_eq!(events(&told).last().unwrap().1["response"]["status"], "cancelled");
+    one.house.stop().await;
+    two.house.stop().await;
+}
+
+#[tokio::test]
 async fn nodes_speak_mutual_tls_where_it_is_set_up_and_take_nobody_without_a_certificate() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
@@ -243,5 +265,17 @@ async fn a_server_whose_database_is_away_says_so_and_serves_again_by_itself() {
     postgres.restart().unwrap();
     soon(async { while house.stranger().get("/readyz").await.status != 200 {} }).await;
     house.alice().get(&echo).await.expect(200);
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_start_waits_for_its_database() {
+    let postgres = Postgres::start().unwrap();
+    let plan = plan().on(&postgres.database().unwrap(), 1).set("store.start_wait", "20s");
+    postgres.stop(Stop::Fast).unwrap();
+    let starting = aside(plan.start());
+    postgres.restart().unwrap();
+    let house = soon(starting).await.unwrap();
+    house.stranger().get("/readyz").await.expect(200);
     house.stop().await;
 }
