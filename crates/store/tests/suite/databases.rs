@@ -23,11 +23,6 @@ impl Database {
         Self { url: server().database_like(TEMPLATE).unwrap() }
     }
 
-    /// One without any table.
-    pub fn empty() -> Self {
-        Self { url: server().database().unwrap() }
-    }
-
     pub fn url(&self) -> &str {
         &self.url
     }
