@@ -65,7 +65,11 @@ impl Run {
                 }
                 Ok(Ok(Err(Halt::Store(error)))) => {
                     tracing::error!(turn = %self.live.turn.id, %error, source = ?std::error::Error::source(&error), "turn cut short");
-                    FaultKind::Failed.with("").into()
+                    match error {
+                        // No model failed: who asks again with the same key must not have it run again, as after any crash.
+                        Error::Unavailable { .. } => Ending::Crashed,
+                        _ => FaultKind::Failed.with("").into(),
+                    }
                 }
                 Ok(Ok(Err(Halt::Unheard))) => Ending::Cancelled,
                 // A defect of a model or a tool is this turn's failure; its lane must not stay taken.
