@@ -86,11 +86,14 @@ impl Bench {
         Start { binary: self.binary.clone(), folder: self.scratch.path().join("log"), arguments }
     }
 
-    /// A server on a database that answers from the bench's script; the others on it are its cluster.
-    pub fn node(&self, url: &str, name: &str) -> Result<Server> {
-        let arguments = ["--set", &format!("store.url={url}"), "--script", SCRIPT].map(str::to_owned);
+    /// A server on a database, with more settings, that answers from the bench's script; the others on it are its cluster.
+    pub fn node(&self, url: &str, name: &str, settings: &[&str]) -> Result<Server> {
+        let mut arguments = vec!["--script".to_owned(), SCRIPT.to_owned()];
+        for setting in [format!("store.url={url}").as_str()].into_iter().chain(settings.iter().copied()) {
+            arguments.extend(["--set".to_owned(), setting.to_owned()]);
+        }
         let folder = self.scratch.path().join(name);
-        Start { binary: self.binary.clone(), folder, arguments: arguments.into() }.run()
+        Start { binary: self.binary.clone(), folder, arguments }.run()
     }
 
     /// A server on a data directory that answers from the bench's script.

@@ -115,8 +115,11 @@ pub(super) async fn bring_up_to_date(connection: &Connection, allowed: bool) -> 
 
 /// Applies one migration, unless another process has.
 async fn apply(connection: &Connection, migration: &Migration) -> Result<(), Fault> {
-    // Two that make one table at once collide in the catalogue: the later one tries again and finds it.
-    connection.command(FIRST).await?;
+    connection.command(FIRST).await.map_err(|fault| match fault {
+        // Two that make one table at once collide in the catalogue: the later one tries again and finds it.
+        Fault::Wrong(what) if ["42710", "42P07"].iter().any(|code| what.starts_with(code)) => Fault::Raced(what),
+        other => other,
+    })?;
     let wait = WAIT.as_millis();
     connection.command(&format!("begin; set local lock_timeout = {wait}; set local statement_timeout = 0")).await?;
     connection.command("select 1 from meetings where name = 'migration' for update").await?;

@@ -1,5 +1,7 @@
 //! The PostgreSQL driver by itself: what it promises of transactions while connections, servers and networks fail.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what goes wrong in a story fails it")]
+
 use bytes::Bytes;
 use sederunt_rig::postgres;
 use sederunt_store::{Driver, Guard, Outcome, Postgres, PostgresOptions, Reach, Read, Step, Value};

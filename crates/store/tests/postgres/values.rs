@@ -1,5 +1,7 @@
 //! What goes in comes out, transactions are all or nothing, reads are of one moment.
 
+use std::time::Duration;
+
 use super::*;
 
 #[tokio::test]
@@ -35,7 +37,8 @@ async fn a_missed_guard_undoes_the_transaction() {
 
 #[tokio::test]
 async fn ten_thousand_steps_are_one_transaction() {
-    let driver = connect(&database()).await;
+    let patient = PostgresOptions { patience: Duration::from_secs(60), ..PostgresOptions::default() };
+    let driver = connect_with(&database(), patient).await;
     let body = "x".repeat(2_000);
     let put = "insert into notes (id, body) values ($1, $2) returning id, body";
     let step = |id: i64| Step::guarded(Guard::Row, put, vec![id.into(), body.as_str().into()]);

@@ -1,6 +1,7 @@
 //! PostgreSQL: sessions and turns by 256 clients over HTTP, by one node and by three, beside the same statements sent raw;
 //! what of it is the database's work; what a turn alone waits for; a page of a million.
 
+use std::slice;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,6 +38,8 @@ pub fn measure(bench: &Bench) -> Result<Vec<Line>> {
 /// A cluster of three, and what stands beside it on databases of their own.
 struct Side {
     nodes: Vec<Server>,
+    /// One whose connections keep their statements planned.
+    planned: Server,
     driver: World,
     named: World,
     unnamed: World,
@@ -47,16 +50,17 @@ impl Side {
     fn start(bench: &Bench) -> Result<Self> {
         let postgres = bench.postgres()?;
         let url = postgres.fresh()?;
-        let nodes = ["one", "two", "three"].map(|name| bench.node(&url, name));
+        let nodes = ["one", "two", "three"].map(|name| bench.node(&url, name, &[]));
         let world = |open: fn(&Bench, &str) -> Result<Arc<dyn Driver>>| {
             let url = postgres.fresh()?;
-            let server = bench.node(&url, "made")?;
+            let server = bench.node(&url, "made", &[])?;
             let agent = server.agent("echo")?.to_owned();
             server.kill()?;
             World::over(Arc::new(SqlStore::new(open(bench, &url)?)), &agent)
         };
         Ok(Self {
             nodes: nodes.into_iter().collect::<Result<_>>()?,
+            planned: bench.node(&postgres.fresh()?, "planned", &["store.named_statements=true"])?,
             driver: world(|bench, url| Ok(Arc::new(bench.stores.block_on(driver(url))?)))?,
             named: world(|bench, url| {
                 Ok(Arc::new(bench.stores.block_on(Raw::connect(url, CONNECTIONS, Sent::Named))?))
@@ -79,6 +83,7 @@ async fn driver(url: &str) -> Result<Postgres> {
 struct Rates {
     one: Vec<f64>,
     three: Vec<f64>,
+    planned: Vec<f64>,
     driver: Vec<f64>,
     unnamed: Vec<f64>,
     named: Vec<f64>,
@@ -93,6 +98,7 @@ fn loads(bench: &Bench) -> Result<Vec<Line>> {
     for (what, is_turn) in [("make a session", false), ("a turn, script model", true)] {
         let mut one = clients(bench, &side.nodes[..1], is_turn)?;
         let mut three = clients(bench, &side.nodes, is_turn)?;
+        let mut planned = clients(bench, slice::from_ref(&side.planned), is_turn)?;
         let own = |world: &World| own(bench, world);
         let (driven, unnamed) = (own(&side.driver)?, own(&side.unnamed)?);
         let (named, grouped) = (own(&side.named)?, own(&side.grouped)?);
@@ -104,6 +110,7 @@ fn loads(bench: &Bench) -> Result<Vec<Line>> {
             let by_one = bench.clients.block_on(one.run(bench.stretch()))?;
             let after = (cpu(side.nodes[0].pid())?, bench.postgres()?.cpu()?);
             let by_three = bench.clients.block_on(three.run(bench.stretch()))?;
+            let by_planned = bench.clients.block_on(planned.run(bench.stretch()))?;
             let by_driver = store(&side.driver, &driven)?;
             let by_unnamed = store(&side.unnamed, &unnamed)?;
             let by_named = store(&side.named, &named)?;
@@ -111,6 +118,7 @@ fn loads(bench: &Bench) -> Result<Vec<Line>> {
             if round > 0 {
                 rates.one.push(by_one.rate);
                 rates.three.push(by_three.rate);
+                rates.planned.push(by_planned.rate);
                 rates.driver.push(by_driver.rate);
                 rates.unnamed.push(by_unnamed.rate);
                 rates.named.push(by_named.rate);
@@ -185,7 +193,8 @@ fn of(what: &str, rates: &Rates) -> Vec<Line> {
     vec![
         line(what.to_owned(), &rates.one, "the same statements raw", &rates.unnamed),
         line(format!("{what}: the driver alone"), &rates.driver, "the same statements raw", &rates.unnamed),
-        line(format!("{what}: raw, with names"), &rates.named, "raw, without", &rates.unnamed),
+        line(format!("{what}: named statements"), &rates.planned, "without names", &rates.one),
+        line(format!("{what}: raw, named"), &rates.named, "raw, without names", &rates.unnamed),
         line(format!("{what}: raw, what waits together"), &rates.grouped, "raw, each by itself", &rates.unnamed),
         line(format!("{what}, three nodes"), &rates.three, "one node", &rates.one),
         Line {
@@ -202,7 +211,7 @@ fn of(what: &str, rates: &Rates) -> Vec<Line> {
 /// One client's turns, beside the transactions of turns alone: how long one waits, and how much of it for the database.
 fn alone(bench: &Bench) -> Result<Line> {
     let url = bench.postgres()?.fresh()?;
-    let node = bench.node(&url, "alone")?;
+    let node = bench.node(&url, "alone", &[])?;
     let world =
         World::over(Arc::new(SqlStore::new(Arc::new(bench.stores.block_on(driver(&url))?))), node.agent("echo")?)?;
     let session = world.session(SystemClock.now(), Duration::from_secs(86_400));
@@ -243,7 +252,7 @@ fn lists(bench: &Bench) -> Result<Vec<Line>> {
     let (few, many) = (bench.amount(10_000, 1_000), bench.amount(1_000_000, 2_000));
     let filled = |name: &str, count: usize| {
         let url = postgres.fresh()?;
-        let node = bench.node(&url, name)?;
+        let node = bench.node(&url, name, &[])?;
         bench.clients.block_on(sessions(&node, 1, 1))?;
         postgres.fill(&url, count)?;
         anyhow::Ok(node)
