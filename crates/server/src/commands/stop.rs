@@ -61,7 +61,8 @@ pub async fn status(args: Args, json: bool) -> Result<(), Fault> {
     let client = args.connection.client()?;
     let what = "the server cannot be asked";
     let mut status = client.get(what, &["status"], &[]).await?;
-    let nodes = client.get(what, &["nodes"], &[]).await?["nodes"].take();
+    // While the database is away nobody knows them; that it is away has just been said.
+    let nodes = client.get(what, &["nodes"], &[]).await.map(|mut told| told["nodes"].take()).unwrap_or_default();
     let shown = match &nodes {
         Value::Array(nodes) if nodes.iter().any(|node| !node["address"].is_null()) => {
             format!("\n\n{}", table(&NODES, &nodes.iter().map(row).collect::<Vec<_>>()))

@@ -116,3 +116,16 @@ fn dev_takes_a_database_from_the_command_line_alone_and_no_directory_beside_it()
     // What the environment names is meant for `serve`.
     Process::start(&[("STORE_URL", URL)]);
 }
+
+#[test]
+fn no_command_shows_the_password_of_a_database() {
+    for more in [&[][..], &["--json"], &["--origin"]] {
+        let output = Command::new(env!("CARGO_BIN_EXE_sederunt"))
+            .args(["config", "show", "--set", &format!("store.url={URL}")])
+            .args(more)
+            .output()
+            .unwrap();
+        let told = String::from_utf8(output.stdout).unwrap();
+        assert!(told.contains("postgres://ann:***@db.example/talk") && !told.contains("hunter2"), "{told}");
+    }
+}
