@@ -1,7 +1,8 @@
 //! Agents: made, saved, published, listed, deleted.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -24,9 +25,19 @@ const VERSIONS: u32 = 50;
 /// The most versions held in memory.
 const CACHED: usize = 4_096;
 
+/// How long a node of a cluster remembers versions: one that was out of reach was not told that an agent was deleted.
+const REMEMBER: Duration = Duration::from_secs(60);
+
 /// Versions are immutable: what was read once stays true until the agent is deleted. An import may then use its id again.
 #[derive(Default)]
-pub(super) struct VersionCache(Mutex<HashMap<(TenantId, AgentId, u32), Arc<AgentVersion>>>);
+pub(super) struct VersionCache(Mutex<Versions>);
+
+#[derive(Default)]
+struct Versions {
+    known: HashMap<(TenantId, AgentId, u32), Arc<AgentVersion>>,
+    /// Since when, by the timer.
+    since: Duration,
+}
 
 /// The operations on agents.
 #[derive(Clone, Copy, Debug)]
@@ -383,12 +394,8 @@ impl Agents<'_> {
     /// One of the agent's versions; `NotFound` of the version, or of any published one.
     pub async fn version(&self, agent: &Agent, version: VersionRef) -> Result<Arc<AgentVersion>> {
         let resolved = agent.resolve(version)?;
-        let cache = &self.0.0.versions.0;
-        if let Some(ordinal) = resolved {
-            let key = (agent.tenant.clone(), agent.id, ordinal);
-            if let Some(hit) = cache.lock().unwrap_or_else(|e| e.into_inner()).get(&key) {
-                return Ok(hit.clone());
-            }
+        if let Some(hit) = resolved.and_then(|ordinal| self.remembered(&agent.tenant, agent.id, ordinal)) {
+            return Ok(hit);
         }
         let wanted = resolved.map_or(version, VersionRef::Ordinal);
         let found = self.0.store().version(&agent.tenant, agent.id, wanted).await?;
@@ -404,11 +411,8 @@ impl Agents<'_> {
         agent: AgentId,
         pinned: Option<u32>,
     ) -> Result<Arc<AgentVersion>> {
-        if let Some(ordinal) = pinned {
-            let key = (tenant.clone(), agent, ordinal);
-            if let Some(hit) = self.0.0.versions.0.lock().unwrap_or_else(|e| e.into_inner()).get(&key) {
-                return Ok(hit.clone());
-            }
+        if let Some(hit) = pinned.and_then(|ordinal| self.remembered(tenant, agent, ordinal)) {
+            return Ok(hit);
         }
         let wanted = pinned.map_or(VersionRef::Latest, VersionRef::Ordinal);
         let found = self.0.store().version(tenant, agent, wanted).await?;
@@ -429,16 +433,31 @@ impl Agents<'_> {
     }
 
     pub(super) fn forget(&self, agent: AgentId) {
-        let mut cache = self.0.0.versions.0.lock().unwrap_or_else(|e| e.into_inner());
-        cache.retain(|(_, id, _), _| *id != agent);
+        self.cache().known.retain(|(_, id, _), _| *id != agent);
+    }
+
+    fn remembered(&self, tenant: &TenantId, agent: AgentId, ordinal: u32) -> Option<Arc<AgentVersion>> {
+        let mut versions = self.cache();
+        if self.0.engine().cluster().is_some() {
+            let now = self.0.ports().timer.elapsed();
+            if now.saturating_sub(versions.since) >= REMEMBER {
+                *versions = Versions { since: now, ..Versions::default() };
+            }
+        }
+        versions.known.get(&(tenant.clone(), agent, ordinal)).cloned()
     }
 
     fn remember(&self, version: &Arc<AgentVersion>) {
-        let mut cache = self.0.0.versions.0.lock().unwrap_or_else(|e| e.into_inner());
-        if cache.len() >= CACHED {
-            cache.clear();
+        let mut versions = self.cache();
+        if versions.known.len() >= CACHED {
+            versions.known.clear();
         }
-        cache.insert((version.tenant.clone(), version.agent, version.ordinal), version.clone());
+        versions.known.insert((version.tenant.clone(), version.agent, version.ordinal), version.clone());
+    }
+
+    fn cache(&self) -> MutexGuard<'_, Versions> {
+        // Whole after each of its methods.
+        self.0.0.versions.0.lock().unwrap_or_else(|e| e.into_inner())
     }
 }
 

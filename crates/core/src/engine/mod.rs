@@ -98,7 +98,8 @@ impl Engine {
             ports.identity = Arc::new(credentials::SharedIdentity { cluster: cluster.clone(), tasks: tasks.clone() });
         }
         let passing = Arc::new(Semaphore::new(settings.running_turns.min(Semaphore::MAX_PERMITS)));
-        let others = cluster.clone().map(|cluster| Others { cluster, tasks: tasks.clone() });
+        let others =
+            cluster.clone().map(|cluster| Others { cluster, tasks: tasks.clone(), stopping: stopping.clone() });
         let journal = Journal::new(ports.clock.clone(), ports.store.clone(), others);
         Self(Arc::new(Shared {
             journal,

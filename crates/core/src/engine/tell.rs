@@ -63,7 +63,7 @@ impl Telling {
         if !self.ended {
             let outcome = tokio::select! {
                 biased;
-                outcome = self.live.outcome() => outcome,
+                // What was said before the end is told before it.
                 part = self.reader.next() => match part {
                     Some(part) if matches!(part.body, PartBody::End { .. }) => {
                         // What the turn came to is known before its end is shown, and is told before it.
@@ -72,6 +72,7 @@ impl Telling {
                     }
                     part => return Some(self.told(part)),
                 },
+                outcome = self.live.outcome() => outcome,
             };
             self.ended = true;
             match outcome {

@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 use futures_util::stream::{self, BoxStream, SelectAll, StreamExt as _};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::broadcast::{self, Sender};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{BEHIND, Following, LogLine, shelf};
@@ -27,6 +28,7 @@ const LOOK: Duration = Duration::from_secs(5);
 pub(crate) struct Others {
     pub cluster: Arc<Cluster>,
     pub tasks: TaskTracker,
+    pub stopping: CancellationToken,
 }
 
 /// What was written on a node; `None` when it tells no more.
@@ -81,8 +83,8 @@ impl Elsewhere {
     pub fn behind(self, own: Following, record: &[(TurnId, LogLine)]) -> Following {
         let (out, following) = broadcast::channel(BEHIND);
         let told = Told::of(record);
-        let tasks = self.others.tasks.clone();
-        tasks.spawn(self.forward(own, out, told));
+        let Others { tasks, stopping, .. } = self.others.clone();
+        tasks.spawn(stopping.run_until_cancelled_owned(self.forward(own, out, told)));
         following
     }
 
