@@ -247,6 +247,9 @@ impl Feed {
         let Some(node) = self.node().await? else { return Ok(Silence::Broken) };
         let Some(from) = self.live.upgrade().map(|live| live.count()) else { return Ok(Silence::Told) };
         let mut told = self.cluster.membership.peers.listen(&node, &self.tenant, self.turn, from).await?;
+        let beat = self.engine.0.settings.beat;
+        let mut looks = tokio::time::interval_at(Instant::now() + beat, beat);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let Some(woken) = self.live.upgrade().map(|live| live.woken()) else { return Ok(Silence::Told) };
             let next = tokio::select! {
@@ -258,6 +261,11 @@ impl Feed {
                         _ => return Ok(Silence::Told),
                     }
                 }
+                // A node that the store is out of reach of does not learn that the others have ended its turns.
+                _ = looks.tick() => match self.node().await? {
+                    Some(holder) if holder.id == node.id => continue,
+                    _ => return Ok(Silence::Broken),
+                },
             };
             let Some(live) = self.live.upgrade() else { return Ok(Silence::Told) };
             match next.transpose()? {
