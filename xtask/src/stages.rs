@@ -582,6 +582,15 @@ pub const ALL: &[Stage] = &[
         env: &[],
         limit: minutes(10),
     },
+    Stage {
+        name: "crash-nodes",
+        about: "three nodes keep what was acknowledged while nodes and database die, and tell everywhere what runs on one",
+        needs: &["build", "postgresql"],
+        beside: Beside::Nothing,
+        command: &["target/debug/sederunt-crash", "nodes"],
+        env: &[],
+        limit: minutes(10),
+    },
 ];
 
 /// Runs the named stages and what they need, or all; prints a line for each and the sum. Whether all passed.

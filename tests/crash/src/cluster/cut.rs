@@ -90,3 +90,28 @@ async fn forward(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut whole: wat
     // The other side may have hung up first.
     _ = to.shutdown().await;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_said_while_the_network_is_cut_arrives_when_it_is_healed() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let cut = Cut::before(&[listener.local_addr().unwrap().port()]).await.unwrap();
+        let mut near = TcpStream::connect((Ipv4Addr::LOCALHOST, cut.ports()[0])).await.unwrap();
+        let (mut far, _) = listener.accept().await.unwrap();
+        cut.cut();
+        near.write_all(b"late").await.unwrap();
+        near.shutdown().await.unwrap();
+        let mut said = String::new();
+        let mut heard = Box::pin(far.read_to_string(&mut said));
+        tokio::select! {
+            biased;
+            _ = &mut heard => panic!("something came through"),
+            () = tokio::task::yield_now() => cut.heal(),
+        }
+        heard.await.unwrap();
+        assert_eq!(said, "late");
+    }
+}

@@ -136,7 +136,7 @@ pub async fn short(args: Short) -> Result<bool> {
         cut: Duration::from_secs(5),
         away: Duration::from_secs(2),
         words: 30,
-        told: Duration::from_secs(5),
+        told: Duration::from_secs(10),
     };
     let arguments = ["--set", "node.beat=500ms", "--set", "node.dead_after=2s"].map(str::to_owned);
     let folder = tempfile::tempdir()?;

@@ -152,7 +152,7 @@ impl Patroni {
         let mut psql = self.postgres.command("psql")?;
         psql.current_dir(self.folder()).args([
             "-X",
-            "-q",
+            "-qAt",
             "-v",
             "ON_ERROR_STOP=1",
             "-h",

@@ -83,3 +83,21 @@ pub fn table(reports: &[Report]) -> String {
 pub fn as_json(reports: &[Report]) -> Value {
     reports.iter().map(Report::as_json).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_is_counted_from_what_broke_and_over_all_nodes() {
+        let start = Instant::now();
+        let at = |millis, node, waited| Acknowledged {
+            at: start + Duration::from_millis(millis),
+            node,
+            waited: Duration::from_millis(waited),
+        };
+        let acknowledged = [at(10, 0, 900), at(300, 1, 290), at(350, 0, 340), at(400, 1, 100)];
+        let (nobody, one) = gaps(&acknowledged, start + Duration::from_millis(100));
+        assert_eq!((nobody, one), (Duration::from_millis(200), Duration::from_millis(340)));
+    }
+}
