@@ -130,7 +130,7 @@ impl AgentStore for SqlStore {
         // Its sessions are hidden with it, because every read of a session asks for a living agent.
         let hide = params![tenant.as_str(), agent.to_string(), now.nanos(), force];
         let held = [locks::agent(tenant.as_str(), agent), locks::counts(tenant.as_str(), agent)];
-        let mut steps: Vec<Step> = held.into_iter().chain([Step::guarded(Guard::Agent, HIDE, hide)]).collect();
+        let mut steps: Vec<Step> = held.into_iter().chain([Step::once(Guard::Agent, HIDE, hide)]).collect();
         steps.extend(delete::turns_of_agent(tenant, agent, now)?);
         match self.driver.transact(steps).await? {
             Outcome::Done(_) => Ok(true),

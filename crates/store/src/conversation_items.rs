@@ -102,7 +102,7 @@ impl SqlStore {
     pub(crate) async fn mask_item(&self, tenant: &TenantId, mask: &Mask, now: Time) -> Result<bool> {
         let session = scoped(mask.scope);
         let params = params![tenant.as_str(), mask.item.to_string(), session, word(&mask.reason)?, now.nanos()];
-        let outcome = self.driver.transact(vec![Step::guarded(Guard::Row, MASK, params)]).await?;
+        let outcome = self.driver.transact(vec![Step::once(Guard::Row, MASK, params)]).await?;
         Ok(matches!(outcome, Outcome::Done(_)))
     }
 }

@@ -142,7 +142,7 @@ fn hide_session(tenant: &TenantId, session: SessionId, now: Time, sql: &'static 
     ended.extend(cancelled()?);
     // A hidden session needs no commit number: no walk shows it, wherever it stood.
     Ok(vec![
-        Step::guarded(Guard::Session, sql, stamped),
+        Step::once(Guard::Session, sql, stamped),
         Step::any(COUNT_DOWN, both()),
         Step::any(RELEASE, both()),
         Step::any(END_IN_CONVERSATIONS, ended),
@@ -187,7 +187,7 @@ pub(crate) fn conversation(tenant: &TenantId, id: ConversationId, now: Time) -> 
     Ok(vec![
         locks::conversation(tenant.as_str(), id),
         Step::any(PLACE_OF_CONVERSATION, stamped()),
-        Step::guarded(Guard::Conversation, HIDE_CONVERSATION, stamped()),
+        Step::once(Guard::Conversation, HIDE_CONVERSATION, stamped()),
         Step::any(LEAVE_OF_LANE, left),
         Step::any(END_IN_LANE, ended),
         Step::any(RELEASE_LANE, of_lane()),
@@ -200,6 +200,6 @@ pub(crate) fn turn(tenant: &TenantId, turn: TurnId, now: Time) -> Vec<Step> {
     let both = || params![tenant.as_str(), turn.to_string()];
     let hide = params![tenant.as_str(), turn.to_string(), now.nanos()];
     let rest = [COUNT_TURN_DOWN, UNMASK_TURN, EMPTY_TURN, BLANK_TURN, DROP_PARTS];
-    let hide = [locks::conversation_of_turn(tenant.as_str(), turn), Step::guarded(Guard::Row, HIDE_TURN, hide)];
+    let hide = [locks::conversation_of_turn(tenant.as_str(), turn), Step::once(Guard::Row, HIDE_TURN, hide)];
     hide.into_iter().chain(rest.map(|sql| Step::any(sql, both()))).collect()
 }

@@ -135,23 +135,31 @@ pub struct Step {
     /// Whether it only holds rows for what follows. Left out, with no rows to show for it, where transactions run one after
     /// the other.
     pub lock: bool,
+    /// Whether it leaves nothing by which it could be told that it was done.
+    pub once: bool,
 }
 
 impl Step {
     /// A statement that may touch any number of rows.
     pub fn any(sql: &'static str, params: Params) -> Self {
-        Self { sql, params, guard: None, lock: false }
+        Self { sql, params, guard: None, lock: false, once: false }
     }
 
     /// A statement that must touch a row.
     pub fn guarded(guard: Guard, sql: &'static str, params: Params) -> Self {
-        Self { sql, params, guard: Some(guard), lock: false }
+        Self { sql, params, guard: Some(guard), lock: false, once: false }
+    }
+
+    /// A statement that must touch a row, and leaves nothing by which it could be told that it did: where nothing was heard
+    /// of a commit, the driver finds out before it does this again, if the database can tell.
+    pub fn once(guard: Guard, sql: &'static str, params: Params) -> Self {
+        Self { once: true, ..Self::guarded(guard, sql, params) }
     }
 
     /// A statement that ends in `for update`: nobody else changes the rows that it finds until this transaction is over, so
     /// that the statements after it read them as they will be left.
     pub fn lock(sql: &'static str, params: Params) -> Self {
-        Self { sql, params, guard: None, lock: true }
+        Self { sql, params, guard: None, lock: true, once: false }
     }
 }
 

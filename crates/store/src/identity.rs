@@ -103,7 +103,7 @@ impl IdentityStore for SqlStore {
     }
 
     async fn revoke_credential(&self, id: &CredentialId, now: Time) -> Result<bool> {
-        let step = Step::guarded(Guard::Row, REVOKE, params![id.0.as_str(), now.nanos()]);
+        let step = Step::once(Guard::Row, REVOKE, params![id.0.as_str(), now.nanos()]);
         Ok(matches!(self.driver.transact(vec![step]).await?, Outcome::Done(_)))
     }
 
@@ -157,7 +157,7 @@ impl IdentityStore for SqlStore {
 
     async fn remove_application(&self, tenant: &TenantId, client_id: &str, now: Time) -> Result<bool> {
         let steps = vec![
-            Step::guarded(Guard::Row, REMOVE_APPLICATION, params![client_id, tenant.as_str()]),
+            Step::once(Guard::Row, REMOVE_APPLICATION, params![client_id, tenant.as_str()]),
             Step::any(REVOKE_OF_CLIENT, params![tenant.as_str(), client_id, now.nanos()]),
         ];
         Ok(matches!(self.driver.transact(steps).await?, Outcome::Done(_)))

@@ -51,7 +51,7 @@ impl InstructionStore for SqlStore {
         let standing = next.version.saturating_sub(1);
         let step_down = params![next.tenant.as_str(), id.as_str(), standing];
         let held = locks::instruction(next.tenant.as_str(), &id);
-        let steps = vec![held, Step::guarded(Guard::Row, STEP_DOWN, step_down), insert(next)?];
+        let steps = vec![held, Step::once(Guard::Row, STEP_DOWN, step_down), insert(next)?];
         if let Outcome::Done(_) = self.driver.transact(steps).await? {
             return Ok(());
         }
@@ -89,12 +89,12 @@ impl InstructionStore for SqlStore {
 
     async fn delete_instruction(&self, tenant: &TenantId, id: InstructionId) -> Result<bool> {
         let held = locks::instruction(tenant.as_str(), id);
-        let delete = Step::guarded(Guard::Row, DELETE, params![tenant.as_str(), id.to_string()]);
+        let delete = Step::once(Guard::Row, DELETE, params![tenant.as_str(), id.to_string()]);
         Ok(matches!(self.driver.transact(vec![held, delete]).await?, Outcome::Done(_)))
     }
 
     async fn delete_instruction_version(&self, tenant: &TenantId, id: InstructionId, version: u32) -> Result<bool> {
-        let step = Step::guarded(Guard::Row, DELETE_VERSION, params![tenant.as_str(), id.to_string(), version]);
+        let step = Step::once(Guard::Row, DELETE_VERSION, params![tenant.as_str(), id.to_string(), version]);
         Ok(matches!(self.driver.transact(vec![step]).await?, Outcome::Done(_)))
     }
 }

@@ -43,7 +43,7 @@ impl SqlStore {
 
     pub(crate) async fn take_off_queue(&self, tenant: &TenantId, lane: &Lane, id: Uuid) -> Result<bool> {
         let params = params![tenant.as_str(), lane.0.as_str(), id.to_string()];
-        let outcome = self.driver.transact(vec![Step::guarded(Guard::Waiting, TAKE_WAITING, params)]).await?;
+        let outcome = self.driver.transact(vec![Step::once(Guard::Waiting, TAKE_WAITING, params)]).await?;
         Ok(matches!(outcome, Outcome::Done(_)))
     }
 

@@ -19,6 +19,7 @@ use crate::sqlite::Observer;
 mod address;
 mod binding;
 mod connection;
+mod doubt;
 mod error;
 mod fault;
 mod inspect;
@@ -85,6 +86,8 @@ pub struct Postgres {
     transactions: TaskTracker,
     connections: TaskTracker,
     closed: AtomicBool,
+    /// Whether the server tells what became of a transaction.
+    tells: bool,
     patience: Duration,
     observer: Option<Observer>,
 }
@@ -103,8 +106,10 @@ impl Postgres {
         let opener = Arc::new(Opener::new(url, &options, connections.clone())?);
         let connection = migrate::arrive(&opener, options.arrival).await?;
         migrate::bring_up_to_date(&connection, options.migrate).await?;
+        let tells = doubt::is_answered(&connection).await;
         drop(connection);
         Ok(Self {
+            tells,
             pool: Pool::new(opener, options.connections),
             lists: Semaphore::new((options.connections * 3 / 4).max(1)),
             transactions: TaskTracker::new(),
@@ -161,12 +166,12 @@ impl Driver for Postgres {
 
     async fn transact(&self, steps: Vec<Step>) -> Result<Outcome> {
         self.check_open()?;
-        let (pool, observer) = (Arc::clone(&self.pool), self.observer.clone());
+        let (pool, observer, tells) = (Arc::clone(&self.pool), self.observer.clone(), self.tells);
         let deadline = Instant::now() + self.patience;
         // Of its own, so that a caller who goes away does not leave it half sent.
         let transaction = self.transactions.spawn(async move {
             let started = Instant::now();
-            let outcome = work::transact(&pool, &steps, deadline).await;
+            let outcome = work::transact(&pool, &steps, tells, deadline).await;
             if let (Some(observer), Ok(Outcome::Done(_))) = (observer, &outcome) {
                 observer.tell(1, started.elapsed());
             }

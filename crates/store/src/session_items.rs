@@ -123,7 +123,7 @@ impl SqlStore {
 
     pub(crate) async fn unmask_item(&self, tenant: &TenantId, item: ItemId, scope: MaskScope) -> Result<bool> {
         let params = params![tenant.as_str(), item.to_string(), scoped(scope)];
-        let outcome = self.driver.transact(vec![Step::guarded(Guard::Row, UNMASK, params)]).await?;
+        let outcome = self.driver.transact(vec![Step::once(Guard::Row, UNMASK, params)]).await?;
         Ok(matches!(outcome, Outcome::Done(_)))
     }
 
@@ -131,7 +131,7 @@ impl SqlStore {
         let which = || params![tenant.as_str(), turn.to_string(), position];
         let steps = vec![
             Step::any(UNMASK_ITEM, which()),
-            Step::guarded(Guard::Row, ERASE, which()),
+            Step::once(Guard::Row, ERASE, which()),
             // A stream that can be read again would tell what is gone.
             Step::any(DROP_PARTS, params![tenant.as_str(), turn.to_string()]),
         ];

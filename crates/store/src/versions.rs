@@ -108,7 +108,7 @@ impl SqlStore {
         let tenant = agent.tenant.as_str();
         let mut steps = vec![
             Step::guarded(Guard::Agent, UPDATE, update_params(agent)?),
-            Step::guarded(Guard::Row, REMOVE, which),
+            Step::once(Guard::Row, REMOVE, which),
             locks::sessions_of_version(tenant, agent.id, ordinal),
             locks::counts(tenant, agent.id),
         ];

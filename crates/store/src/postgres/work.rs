@@ -10,6 +10,7 @@ use sederunt_core::Error;
 use tokio::time::Instant;
 
 use super::connection::{Connection, Statement};
+use super::doubt::{self, Doubt, Fate, Left};
 use super::fault::Fault;
 use super::pool::{Lent, Pool};
 use crate::driver::{Outcome, Params, Reach, Read, Row, Step, Value};
@@ -58,10 +59,22 @@ pub(super) async fn read(
     .await
 }
 
-/// Runs the steps in one transaction. A commit of which nothing was heard is sent again: the steps find what they did.
-pub(super) async fn transact(pool: &Arc<Pool>, steps: &[Step], deadline: Instant) -> Result<Outcome, Error> {
+/// Runs the steps in one transaction. A commit of which nothing was heard is sent again: the steps find what they did. Where
+/// they would not, and the server `tells` what became of it, that is asked first.
+pub(super) async fn transact(
+    pool: &Arc<Pool>,
+    steps: &[Step],
+    tells: bool,
+    deadline: Instant,
+) -> Result<Outcome, Error> {
+    let numbered = if tells { doubt::numbered(steps) } else { None };
+    let doubt = Left::default();
     again(deadline, || async {
         let lent = pool.lend(deadline).await?;
+        if let Some(numbered) = &numbered {
+            let outcome = in_time(deadline, attempt_once(&lent.connection, numbered, &doubt)).await;
+            return settle(lent, outcome, true, deadline).await;
+        }
         let outcome = match steps {
             // One statement is a transaction by itself: where it touches no row, it has changed nothing.
             [step] => {
@@ -88,6 +101,37 @@ async fn attempt(connection: &Connection, steps: &[Step]) -> Result<Outcome, Fau
     let outcome = begun(connection, steps).await?;
     let end = if let Outcome::Done(_) = outcome { COMMIT } else { ROLLBACK };
     connection.command(end).await.map(|()| outcome)
+}
+
+/// One try of a transaction whose commit, if nothing is heard of it, is left as a doubt, and settles the doubt of a try
+/// before.
+async fn attempt_once(connection: &Connection, numbered: &[Step], doubt: &Left) -> Result<Outcome, Fault> {
+    if let Some(left) = doubt.take() {
+        match left.ask(connection).await {
+            Ok(Fate::Committed) => return Ok(left.outcome()),
+            Ok(Fate::Undone) => {}
+            Ok(Fate::Open) => {
+                doubt.put(left);
+                return Err(Fault::lost("the database does not answer", "a commit is still under way"));
+            }
+            Err(fault) => {
+                doubt.put(left);
+                return Err(fault);
+            }
+        }
+    }
+    let rows = match begun(connection, numbered).await? {
+        Outcome::Done(rows) => rows,
+        missed => return connection.command(ROLLBACK).await.map(|()| missed),
+    };
+    let sent = Doubt::of(rows).ok_or_else(|| Fault::Wrong("a transaction without a number".to_owned()))?;
+    match connection.command(COMMIT).await {
+        Err(Fault::Lost(lost)) => {
+            doubt.put(sent);
+            Err(Fault::Lost(lost))
+        }
+        committed => committed.map(|()| sent.outcome()),
+    }
 }
 
 /// Begins a transaction and runs the steps, up to the first that misses what it is guarded by.

@@ -61,6 +61,21 @@ async fn a_commit_of_which_nothing_is_heard_is_applied_once() {
 }
 
 #[tokio::test]
+async fn what_leaves_nothing_behind_is_told_as_done_although_nothing_is_heard_of_its_commit() {
+    let proxy = Proxy::before(postgres::Postgres::shared().unwrap().port()).await;
+    let driver = connect_with(&proxy.url(&database()), patient(30)).await;
+    driver.transact(noted(1)).await.unwrap();
+    let delete = || vec![Step::once(Guard::Row, "delete from notes where id = $1 returning n", vec![1i64.into()])];
+    proxy.become_(Network::CutAtCommit);
+    assert_eq!(driver.transact(delete()).await.unwrap(), Outcome::Done(vec![vec![vec![Value::Int(1)]]]));
+    assert_eq!(proxy.cuts(), 1);
+    proxy.become_(Network::Whole);
+    assert_eq!(driver.transact(delete()).await.unwrap(), Outcome::Missed(Guard::Row));
+    driver.close().await;
+    proxy.end().await;
+}
+
+#[tokio::test]
 async fn transactions_that_deadlock_are_run_again() {
     let driver = connect_with(&database(), patient(30)).await;
     driver.transact(noted(1)).await.unwrap();
