@@ -128,7 +128,7 @@ impl Opener {
                 Fault::Wrong(what) => Fault::lost("the database cannot be reached", what),
                 other => other,
             })?;
-        Ok(Connection { client, named: self.has_names.then(Named::default), _end: end })
+        Ok(Connection { client, named: self.has_names.then(Named::new), _end: end })
     }
 
     /// Asks the server to give up what the connection is waiting for. The answer does not matter.

@@ -2,8 +2,10 @@
 //! transaction may hand the name to another server process, or another client's under the same name: there, none are named.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_postgres::Client;
 
 use super::connection::Statement;
@@ -14,10 +16,18 @@ use crate::driver::{Params, Value};
 /// The most that a connection keeps; there are fewer, but for every pattern of nulls there is one.
 const MOST: usize = 512;
 
-/// The named statements of one connection, by their text and the kinds of their parameters.
-#[derive(Default)]
-pub(super) struct Named {
-    known: Mutex<HashMap<String, Vec<(u64, tokio_postgres::Statement)>>>,
+/// How long plans are kept: a table may grow a hundredfold before the server, which gathers its statistics now and then,
+/// notices that there are better ones.
+const LIFE: Duration = Duration::from_secs(30);
+
+/// The named statements of one connection.
+pub(super) struct Named(Mutex<Known>);
+
+/// By their text and the kinds of their parameters, since when.
+struct Known {
+    statements: HashMap<String, Vec<(u64, tokio_postgres::Statement)>>,
+    many: usize,
+    since: Instant,
 }
 
 impl std::fmt::Debug for Named {
@@ -26,32 +36,44 @@ impl std::fmt::Debug for Named {
     }
 }
 
+impl Known {
+    fn none() -> Self {
+        Self { statements: HashMap::new(), many: 0, since: Instant::now() }
+    }
+}
+
 impl Named {
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(Known::none()))
+    }
+
     /// The named form of a statement, if there is one.
     pub(super) fn find(&self, sql: &str, params: &Params) -> Option<tokio_postgres::Statement> {
         let kinds = kinds(params)?;
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(sql)?.iter().find(|(of, _)| *of == kinds).map(|(_, statement)| statement.clone())
+        self.known().statements.get(sql)?.iter().find(|(of, _)| *of == kinds).map(|(_, statement)| statement.clone())
     }
 
     /// Has those planned that are not. Nothing may be under way on the connection.
     pub(super) async fn prepare(&self, client: &Client, statements: &[Statement<'_>]) -> Result<(), Fault> {
+        if self.known().since.elapsed() > LIFE {
+            *self.known() = Known::none();
+        }
         for (sql, params) in statements {
             let Some(kinds) = kinds(params) else { continue };
-            if self.find(sql, params).is_some() || self.is_full() {
+            if self.find(sql, params).is_some() || self.known().many >= MOST {
                 continue;
             }
             let types: Vec<_> = params.iter().map(declared).collect();
             let statement = client.prepare_typed(sql, &types).await?;
-            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            known.entry((*sql).to_owned()).or_default().push((kinds, statement));
+            let mut known = self.known();
+            known.many += 1;
+            known.statements.entry((*sql).to_owned()).or_default().push((kinds, statement));
         }
         Ok(())
     }
 
-    fn is_full(&self) -> bool {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.values().map(Vec::len).sum::<usize>() >= MOST
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
