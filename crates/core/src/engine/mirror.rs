@@ -250,6 +250,7 @@ impl Feed {
         let beat = self.engine.0.settings.beat;
         let mut looks = tokio::time::interval_at(Instant::now() + beat, beat);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut astray = false;
         loop {
             let Some(woken) = self.live.upgrade().map(|live| live.woken()) else { return Ok(Silence::Told) };
             let next = tokio::select! {
@@ -261,11 +262,16 @@ impl Feed {
                         _ => return Ok(Silence::Told),
                     }
                 }
-                // A node that the store is out of reach of does not learn that the others have ended its turns.
-                _ = looks.tick() => match self.node().await? {
-                    Some(holder) if holder.id == node.id => continue,
-                    _ => return Ok(Silence::Broken),
-                },
+                // A node that the store is out of reach of does not learn that the others have ended its turns. One that has ended
+                // it itself says so in a moment, and may have more to tell.
+                _ = looks.tick(), if self.is_open() => {
+                    let held = self.node().await?.is_some_and(|holder| holder.id == node.id);
+                    if !held && astray {
+                        return Ok(Silence::Broken);
+                    }
+                    astray = !held;
+                    continue;
+                }
             };
             let Some(live) = self.live.upgrade() else { return Ok(Silence::Told) };
             match next.transpose()? {
@@ -279,6 +285,11 @@ impl Feed {
                 Some(Told::Gone | Told::Over) => return Ok(Silence::Told),
             }
         }
+    }
+
+    /// Whether the turn has not ended as far as is known here.
+    fn is_open(&self) -> bool {
+        self.live.upgrade().is_some_and(|live| live.phase() == Phase::Open)
     }
 
     /// Takes in a part; `false` if it is not the next one.
