@@ -107,7 +107,7 @@ impl Nodes {
         let missing = || io::Error::other("there is no such node");
         let address = *addresses.get(self.at).ok_or_else(missing)?;
         let link = self.links.get_mut(self.at).ok_or_else(missing)?;
-        if !link.connection.as_ref().is_some_and(|(to, _)| *to == address) {
+        if link.connection.as_ref().is_none_or(|(to, _)| *to != address) {
             link.connection = None;
             match Connection::open(address).await {
                 Ok(connection) => link.connection = Some((address, connection)),

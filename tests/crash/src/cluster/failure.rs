@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use sederunt_rig::postgres::Stop;
 
-use super::Stage;
 use super::database::Database;
+use super::stage::Stage;
 
 /// What breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

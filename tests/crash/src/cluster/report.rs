@@ -35,6 +35,11 @@ pub fn gaps(acknowledged: &[Acknowledged], from: Instant) -> (Duration, Duration
 }
 
 impl Report {
+    /// Whether every promise was kept.
+    pub fn is_kept(&self) -> bool {
+        self.found.violations.is_empty()
+    }
+
     /// How much of what was acknowledged is gone.
     fn lost(&self) -> usize {
         self.found.sessions_lost + self.found.exchanges_lost + self.found.responses_lost

@@ -13,6 +13,7 @@ use sederunt_rig::http::{Answer, Connection};
 use super::reader::Heard;
 use crate::crew::Apis;
 use crate::nodes::Board;
+use crate::record;
 
 use azure::Response;
 use palantir::Exchange;
@@ -60,12 +61,16 @@ impl Turns {
             let words: Vec<_> = (0..words).map(|_| format!("{:x}", chance.below(1 << 16))).collect();
             format!("long {}", words.join(" "))
         };
-        let exchanged = text(chance);
-        Ok(Self {
-            response: Response::begin(&apis.azure, &place, text(chance)).await?,
-            exchange: Exchange::begin(&apis.palantir, &place, exchanged, chance).await?,
-            input: Input::begin(&apis.palantir.token, &place, text(chance)).await?,
-        })
+        let key = Some(chance.uuid());
+        let exchange = record::Exchange { text: text(chance), trace: chance.uuid(), key, stream: true };
+        let (responded, put_in) = (text(chance), text(chance));
+        // At once, so that none has come to its end before all of them have begun.
+        let (response, exchange, input) = tokio::try_join!(
+            Response::begin(&apis.azure, &place, responded),
+            Exchange::begin(&apis.palantir, &place, exchange),
+            Input::begin(&apis.palantir.token, &place, put_in),
+        )?;
+        Ok(Self { response, exchange, input })
     }
 
     /// Waits for their ends, and holds what everybody heard against what is stored.

@@ -3,7 +3,6 @@
 
 use anyhow::{Result, ensure};
 use bytes::Bytes;
-use sederunt_rig::chance::Chance;
 
 use super::{Fate, Place, WORDS, in_time};
 use crate::api::Api;
@@ -23,10 +22,9 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    pub async fn begin(api: &Api, place: &Place, text: String, chance: &mut Chance) -> Result<Self> {
+    pub async fn begin(api: &Api, place: &Place, exchange: record::Exchange) -> Result<Self> {
         let made = place.ask(false, &api.create(None)).await?;
         let rid = made.json()["rid"].as_str().unwrap_or_default().to_owned();
-        let exchange = record::Exchange { text, trace: chance.uuid(), key: Some(chance.uuid()), stream: true };
         let request = api.exchange(&rid, &exchange);
         let words = |heard: &Heard| heard.body.split_whitespace().count();
         let mut own = Reader::begin(place.home()?, request.clone());
@@ -72,7 +70,7 @@ impl Exchange {
         let cancelled = self.place.ask(true, &self.api.cancel(&self.rid, &self.exchange.trace)).await?;
         ensure!(cancelled.status == 200, "it is cancelled elsewhere: {cancelled:?}");
         let (stream, key) = (false, None);
-        let next = record::Exchange { text: "quick".to_owned(), trace: self.rid_of_next(), key, stream };
+        let next = record::Exchange { text: "quick".to_owned(), trace: self.next_trace(), key, stream };
         let next = self.place.ask(false, &self.api.exchange(&self.rid, &next)).await?;
         ensure!(next.status == 200, "the session is free after a cancel: {next:?}");
         let content = self.place.ask(true, &self.api.content(&self.rid)).await?.json();
@@ -87,8 +85,8 @@ impl Exchange {
         Ok(())
     }
 
-    /// A trace of its own for the exchange after this one.
-    fn rid_of_next(&self) -> String {
+    /// A trace for the exchange after this one: any UUID that no other exchange has.
+    fn next_trace(&self) -> String {
         self.exchange.key.clone().unwrap_or_default()
     }
 }
