@@ -52,7 +52,7 @@ fn dispatch() -> Result<bool> {
         ("install-node", [suite]) => install::node(suite),
         ("crash", []) => Ok(crash(&["alone".to_owned()])? & crash(&["cluster".to_owned()])?),
         ("crash", arguments) => crash(arguments),
-        ("bench", arguments) => program("sederunt-bench", arguments),
+        ("bench", arguments) => Ok(install::postgresql()? && program("sederunt-bench", arguments)?),
         _ => bail!("unknown command\n{USAGE}"),
     }
 }
