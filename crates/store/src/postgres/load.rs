@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::pool::Pool;
 use super::values::escaped;
-use super::work::{self, COMMIT, ROLLBACK, again, in_time, settle};
+use super::work::{self, ROLLBACK, again, in_time, settle};
 use crate::driver::{Bulk, Outcome, Step, Value};
 
 /// Lines of rows are handed on once they have so many bytes.
@@ -26,7 +26,7 @@ pub(super) async fn load(pool: &Arc<Pool>, steps: &[Step], bulk: &Bulk, deadline
                 Outcome::Missed(guard) => lent.connection.command(ROLLBACK).await.map(|()| Outcome::Missed(guard)),
                 done => {
                     lent.connection.copy(&sql, chunks(bulk)).await?;
-                    lent.connection.command(COMMIT).await.map(|()| done)
+                    work::commit(&lent).await.map(|()| done)
                 }
             }
         };

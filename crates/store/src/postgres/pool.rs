@@ -1,6 +1,7 @@
 //! A bounded pool of connections. One that failed is not given back, and takes those that idle with it: what ended it has
 //! most likely ended them.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -39,7 +40,10 @@ impl Pool {
                 .map_err(|_| Fault::lost("the database cannot be reached", "no answer in time"))??,
         };
         let unfinished = Some(connection.cancel_token());
-        Ok(Lent { connection, loan: Loan { pool: Arc::clone(self), unfinished, _room: room } })
+        Ok(Lent {
+            connection,
+            loan: Loan { pool: Arc::clone(self), unfinished, is_to_finish: AtomicBool::new(false), _room: room },
+        })
     }
 
     /// Lends nothing any more and drops what idles; what is lent is dropped when it comes back.
@@ -59,7 +63,8 @@ impl Pool {
     }
 }
 
-/// A connection on loan. Dropped without being given back, it is closed, and the server is told to give up what it does.
+/// A connection on loan. Dropped without being given back, it is closed, and the server is told to give up what it does,
+/// unless that is to be finished.
 #[derive(Debug)]
 pub(super) struct Lent {
     pub(super) connection: Connection,
@@ -67,6 +72,12 @@ pub(super) struct Lent {
 }
 
 impl Lent {
+    /// Has the server finish what it does even if the connection is not given back. A commit that is given up while it waits
+    /// for standbys stands all the same, and would be shown, and built upon, before any of them has it.
+    pub(super) fn let_finish(&self) {
+        self.loan.is_to_finish.store(true, Ordering::Relaxed);
+    }
+
     /// Gives back a connection on which nothing is open.
     pub(super) fn give_back(self) {
         let Self { connection, mut loan } = self;
@@ -87,6 +98,7 @@ impl Lent {
 struct Loan {
     pool: Arc<Pool>,
     unfinished: Option<CancelToken>,
+    is_to_finish: AtomicBool,
     _room: OwnedSemaphorePermit,
 }
 
@@ -98,7 +110,8 @@ impl std::fmt::Debug for Loan {
 
 impl Drop for Loan {
     fn drop(&mut self) {
-        if let Some(token) = self.unfinished.take() {
+        let is_to_finish = *self.is_to_finish.get_mut();
+        if let Some(token) = self.unfinished.take().filter(|_| !is_to_finish) {
             self.pool.opener.give_up(token);
         }
     }

@@ -21,7 +21,7 @@ const BEGIN: &str = "begin isolation level read committed; set local lock_timeou
      set local idle_in_transaction_session_timeout = '2s'";
 const BEGIN_SNAPSHOT: &str = "begin isolation level repeatable read read only";
 pub(super) const CLOCK: &str = "select (extract(epoch from clock_timestamp()) * 1000000000)::bigint";
-pub(super) const COMMIT: &str = "commit";
+const COMMIT: &str = "commit";
 pub(super) const ROLLBACK: &str = "rollback";
 
 /// How often what raced with others is tried.
@@ -72,7 +72,7 @@ pub(super) async fn transact(
     again(deadline, || async {
         let lent = pool.lend(deadline).await?;
         if let Some(numbered) = &numbered {
-            let outcome = in_time(deadline, attempt_once(&lent.connection, numbered, &doubt)).await;
+            let outcome = in_time(deadline, attempt_once(&lent, numbered, &doubt)).await;
             return settle(lent, outcome, true, deadline).await;
         }
         let outcome = match steps {
@@ -81,6 +81,7 @@ pub(super) async fn transact(
                 let statement = (step.sql, &step.params);
                 let ran = in_time(deadline, async {
                     lent.connection.prepare(&[statement]).await?;
+                    lent.let_finish();
                     lent.connection.run(statement).await
                 });
                 let ran = ran.await;
@@ -89,7 +90,7 @@ pub(super) async fn transact(
                     _ => Outcome::Done(vec![rows]),
                 });
             }
-            _ => in_time(deadline, attempt(&lent.connection, steps)).await,
+            _ => in_time(deadline, attempt(&lent, steps)).await,
         };
         settle(lent, outcome, true, deadline).await
     })
@@ -97,18 +98,29 @@ pub(super) async fn transact(
 }
 
 /// One try of a transaction, which is over when it comes back without an error.
-async fn attempt(connection: &Connection, steps: &[Step]) -> Result<Outcome, Fault> {
-    let outcome = begun(connection, steps).await?;
-    let end = if let Outcome::Done(_) = outcome { COMMIT } else { ROLLBACK };
-    connection.command(end).await.map(|()| outcome)
+async fn attempt(lent: &Lent, steps: &[Step]) -> Result<Outcome, Fault> {
+    let outcome = begun(&lent.connection, steps).await?;
+    match outcome {
+        Outcome::Done(_) => commit(lent).await?,
+        Outcome::Missed(_) => lent.connection.command(ROLLBACK).await?,
+    }
+    Ok(outcome)
+}
+
+/// Commits what was begun.
+pub(super) async fn commit(lent: &Lent) -> Result<(), Fault> {
+    lent.let_finish();
+    lent.connection.command(COMMIT).await
 }
 
 /// One try of a transaction whose commit, if nothing is heard of it, is left as a doubt, and settles the doubt of a try
-/// before.
-async fn attempt_once(connection: &Connection, numbered: &[Step], doubt: &Left) -> Result<Outcome, Fault> {
+/// before. The server's word alone does not settle it: one that came back without what it had not written yet, or took
+/// over from another, gives the number to somebody else. So the steps are run again, which miss if they were done.
+async fn attempt_once(lent: &Lent, numbered: &[Step], doubt: &Left) -> Result<Outcome, Fault> {
+    let mut done = None;
     if let Some(left) = doubt.take() {
-        match left.ask(connection).await {
-            Ok(Fate::Committed) => return Ok(left.outcome()),
+        match left.ask(&lent.connection).await {
+            Ok(Fate::Committed) => done = Some(left),
             Ok(Fate::Undone) => {}
             Ok(Fate::Open) => {
                 doubt.put(left);
@@ -120,12 +132,22 @@ async fn attempt_once(connection: &Connection, numbered: &[Step], doubt: &Left) 
             }
         }
     }
-    let rows = match begun(connection, numbered).await? {
-        Outcome::Done(rows) => rows,
-        missed => return connection.command(ROLLBACK).await.map(|()| missed),
+    let rows = match begun(&lent.connection, numbered).await {
+        Ok(Outcome::Done(rows)) => rows,
+        Ok(missed) => {
+            let undone = lent.connection.command(ROLLBACK).await;
+            return match done {
+                Some(done) => Ok(done.outcome()),
+                None => undone.map(|()| missed),
+            };
+        }
+        Err(fault) => {
+            done.into_iter().for_each(|done| doubt.put(done));
+            return Err(fault);
+        }
     };
     let sent = Doubt::of(rows).ok_or_else(|| Fault::Wrong("a transaction without a number".to_owned()))?;
-    match connection.command(COMMIT).await {
+    match commit(lent).await {
         Err(Fault::Lost(lost)) => {
             doubt.put(sent);
             Err(Fault::Lost(lost))

@@ -97,7 +97,11 @@ async fn who_waits_too_long_is_told_and_what_was_waited_for_is_given_up() {
         PostgresOptions { connections: 1, patience: Duration::from_millis(700), ..PostgresOptions::default() };
     let driver = connect_with(&url, options).await;
     let began = Instant::now();
-    let slow = || driver.transact(vec![Step::any("select 1 from pg_sleep(100)", vec![])]);
+    // With a step before it: one alone commits by itself, and no commit is given up.
+    let slow = || {
+        let steps = ["select 1", "select 1 from pg_sleep(100)"];
+        driver.transact(steps.map(|sql| Step::any(sql, vec![])).to_vec())
+    };
     let (one, other) = tokio::join!(slow(), slow());
     let reasons = [unavailable(one), unavailable(other)];
     assert!(reasons.iter().any(|reason| reason == "the database does not answer"), "{reasons:?}");
@@ -179,5 +183,34 @@ async fn the_host_that_takes_writes_is_found_and_found_again() {
     driver.transact(schema).await.unwrap();
     driver.transact(noted(2)).await.unwrap();
     assert_eq!(one.execute("postgres", "select count(*) from notes").unwrap(), "1");
+    driver.close().await;
+}
+
+#[tokio::test]
+async fn a_commit_that_waits_for_a_standby_in_vain_is_shown_to_nobody_when_its_caller_gives_up() {
+    let server = server();
+    let url = server.database().unwrap();
+    let database = name_of(&url);
+    let driver = connect_with(&url, patient(1)).await;
+    driver.transact(noted(1)).await.unwrap();
+    server.execute(database, "alter system set synchronous_standby_names = 'nobody'").unwrap();
+    server.execute(database, "select pg_reload_conf()").unwrap();
+    let waits = "select count(*) from pg_stat_activity where wait_event = 'SyncRep'";
+    // The setting is in force a moment after it was read again.
+    let (mut id, mut given_up) = (1, None);
+    while given_up.is_none() {
+        id += 1;
+        given_up = driver.transact(noted(id)).await.err();
+    }
+    unavailable::<()>(Err(given_up.unwrap()));
+    let shown = || server.execute(database, &format!("select count(*) from notes where id = {id}")).unwrap();
+    // Long enough for a server that is told to give it up.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!((server.execute(database, waits).unwrap().as_str(), shown().as_str()), ("1", "0"));
+    server.execute(database, "alter system reset synchronous_standby_names").unwrap();
+    server.execute(database, "select pg_reload_conf()").unwrap();
+    while shown() == "0" {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     driver.close().await;
 }
