@@ -32,7 +32,7 @@ pub use turns::{Found, Place, Sitting, Traced, Turns};
 
 use crate::blob::Blobs;
 use crate::clock::{Clock, Time, Timer};
-use crate::engine::Engine;
+use crate::engine::{Engine, agree};
 use crate::error::Result;
 use crate::id::{Ids, NodeId, TenantId};
 use crate::identity::Identity;
@@ -43,6 +43,9 @@ use crate::page::TokenSeal;
 use crate::store::{Store, Swept};
 use crate::tool::Tools;
 use crate::vault::Vault;
+
+/// How often a node asks for the database's time before it begins.
+const MEASURES: u32 = 3;
 
 /// What the core stands on. Each is handed in, so that a test can hold it still.
 #[derive(Clone)]
@@ -181,6 +184,12 @@ impl App {
     /// recovered first.
     pub async fn start(ports: Ports, settings: Settings, membership: Option<Membership>) -> Result<Self> {
         let secret = ports.store.shared_secret("page tokens", ports.ids.secret()).await?;
+        if let Some(membership) = &membership {
+            // Before an id is drawn: ids never go back. More than once, since the first question waits for a connection.
+            for _ in 0..MEASURES {
+                agree(&ports, membership).await?;
+            }
+        }
         let node = NodeId(ports.ids.uuid(ports.timer.wall()));
         let tasks = TaskTracker::new();
         let stopping = CancellationToken::new();

@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 
 use super::Engine;
 use super::live::Live;
+use crate::app::Ports;
 use crate::error::{Error, Ignore, Result};
 use crate::id::{NodeId, TenantId, TurnId};
 use crate::identity::Identity;
@@ -75,15 +76,23 @@ impl Cluster {
     }
 }
 
+/// Asks the database for its time.
+pub(crate) async fn agree(ports: &Ports, membership: &Membership) -> Result<()> {
+    let asked = ports.timer.elapsed();
+    if let Some(told) = ports.store.wall_time().await? {
+        membership.agreement.measured(told, asked, ports.timer.elapsed());
+    }
+    Ok(())
+}
+
 impl Engine {
     pub(crate) fn cluster(&self) -> Option<&Cluster> {
         self.0.cluster.as_deref()
     }
 
-    /// Takes this node's place: agrees on the time, then joins. Alone, ends what dead processes left behind.
+    /// Takes this node's place. Alone, ends what dead processes left behind.
     pub(crate) async fn enter(&self) -> Result<()> {
         let Some(cluster) = self.cluster() else { return self.end_strays().await };
-        self.agree(cluster).await?;
         self.join(cluster).await?;
         self.look(cluster, &mut Seen::new()).await
     }
@@ -134,7 +143,7 @@ impl Engine {
         if is_away() {
             seen.clear();
         }
-        self.agree(cluster).await.ignore("the next beat measures again");
+        agree(&self.0.ports, &cluster.membership).await.ignore("the next beat measures again");
         let looked = self.look(cluster, seen).await;
         if looked.is_err() || is_away() {
             seen.clear();
@@ -153,15 +162,6 @@ impl Engine {
         let node = Node { id: self.0.node, address, beat: 0, release, joined: self.0.ports.timer.wall() };
         self.0.ports.store.join(&node).await?;
         *cluster.beaten.lock().unwrap_or_else(|e| e.into_inner()) = asked;
-        Ok(())
-    }
-
-    /// Asks the database for its time.
-    async fn agree(&self, cluster: &Cluster) -> Result<()> {
-        let asked = self.0.ports.timer.elapsed();
-        if let Some(told) = self.0.ports.store.wall_time().await? {
-            cluster.membership.agreement.measured(told, asked, self.0.ports.timer.elapsed());
-        }
         Ok(())
     }
 

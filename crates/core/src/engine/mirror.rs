@@ -28,6 +28,9 @@ use crate::turn::{Lane, Recording, Turn, TurnState};
 const LOOK: Duration = Duration::from_millis(400);
 /// The longest time between two tries to reach the turn's node.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// The shortest time between two looks whether the node that tells still holds the turn's lane: what it told of the end may be
+/// on its way for a moment.
+const LEASE_LOOK: Duration = Duration::from_secs(2);
 /// Parts read from the store at once.
 const BATCH: u32 = 1_000;
 
@@ -247,8 +250,8 @@ impl Feed {
         let Some(node) = self.node().await? else { return Ok(Silence::Broken) };
         let Some(from) = self.live.upgrade().map(|live| live.count()) else { return Ok(Silence::Told) };
         let mut told = self.cluster.membership.peers.listen(&node, &self.tenant, self.turn, from).await?;
-        let beat = self.engine.0.settings.beat;
-        let mut looks = tokio::time::interval_at(Instant::now() + beat, beat);
+        let between = self.engine.0.settings.beat.max(LEASE_LOOK);
+        let mut looks = tokio::time::interval_at(Instant::now() + between, between);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut astray = false;
         loop {

@@ -41,7 +41,7 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use accept::Setting;
 pub use accept::Started;
-pub(crate) use cluster::Cluster;
+pub(crate) use cluster::{Cluster, agree};
 pub use live::{Live, Outcome, PartReader};
 pub use replay::Replay;
 

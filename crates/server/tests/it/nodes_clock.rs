@@ -59,15 +59,19 @@ async fn nodes_on_machines_whose_clocks_differ_write_the_same_times() {
     for app in [&fast, &slow, &fast, &slow, &fast, &slow] {
         seats.push(world.seat_on(app).await);
     }
-    // Created in this order, and listed in it on either node.
-    let made: Vec<_> = seats.iter().map(|seat| seat.session).collect();
+    // Fifteen seconds lie between the machines; between what was made in one moment lies no more than a busy machine takes.
+    let mut lists = Vec::new();
     for app in [&fast, &slow] {
         let slice = Slice { order: Order::OldestFirst, after: None, before: None, limit: 99 };
-        let listed = app.sessions().by_created(&seats[0].caller, world.agent, &slice).await.unwrap();
-        assert_eq!(listed.items.iter().map(|session| session.id).collect::<Vec<_>>(), made);
-        let times: Vec<_> = listed.items.iter().map(|session| session.created).collect();
-        assert!(times.windows(2).all(|pair| pair[1].since(pair[0]) < Duration::from_secs(5)), "{times:?}");
+        let listed = app.sessions().by_created(&seats[0].caller, world.agent, &slice).await.unwrap().items;
+        let (first, last) = (&listed[0], &listed[seats.len() - 1]);
+        assert!(last.created.since(first.created) < Duration::from_secs(5), "{} to {}", first.created, last.created);
+        lists.push(listed.into_iter().map(|session| session.id).collect::<Vec<_>>());
     }
+    assert_eq!(lists[0], lists[1]);
+    // Their ids, too, are of that moment.
+    let drawn = |seat: &Seat| seat.session.0.get_timestamp().unwrap().to_unix().0;
+    assert!(drawn(&seats[0]).abs_diff(drawn(&seats[1])) < 5, "{} and {}", drawn(&seats[0]), drawn(&seats[1]));
     // What expires on one has expired on the other, neither sooner nor later.
     let new = |user: &str| NewKey {
         user: user.into(),
@@ -86,7 +90,6 @@ async fn nodes_on_machines_whose_clocks_differ_write_the_same_times() {
     let first = seats[0].talk(&world, "hello", "hi").await;
     let second = there.talk(&world, "hello again", "hi").await;
     assert_eq!((first.turn.number, second.turn.number, second.turn.parent), (Some(1), Some(2), Some(first.turn.id)));
-    assert!(second.turn.created > first.turn.created);
     for app in [fast, slow] {
         soon(app.stop(Duration::ZERO)).await;
     }
