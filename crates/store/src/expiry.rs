@@ -25,7 +25,8 @@ pub(crate) const LAPSE: &str = "update sessions set lapsed = 1, due = $4 where t
      and deleted is null and running = 0 and expires <= $3 and lapsed = 0";
 pub(crate) const COUNT_OFF: &str =
     "update counts set sessions = sessions - $3 where tenant = $1 and agent = $2 and shard = $4";
-const PUT_OFF: &str = "update sessions set due = $3 where tenant = $1 and id = $2 and deleted is null";
+/// Unless its time was given anew since it was found due, which set this too.
+const PUT_OFF: &str = "update sessions set due = $3 where tenant = $1 and id = $2 and due <= $4 and deleted is null";
 
 impl SqlStore {
     /// Puts away what has expired, and puts off what was due but lives on, or may still be looked at; how many of each.
@@ -34,8 +35,9 @@ impl SqlStore {
         let due = due.into_iter().map(Due::read).collect::<Result<Vec<_>>>()?;
         let (over, alive): (Vec<_>, Vec<_>) = due.into_iter().partition(|due| due.is_over(now));
         let lives_on = alive.len() as u64;
-        let put_off =
-            alive.iter().map(|due| Step::any(PUT_OFF, params![due.tenant.as_str(), due.id.as_str(), due.next(now)]));
+        let put_off = alive
+            .iter()
+            .map(|due| Step::any(PUT_OFF, params![due.tenant.as_str(), due.id.as_str(), due.next(now), now.nanos()]));
         let steps: Vec<Step> = put_off.chain(steps(&over, now)).collect();
         if steps.is_empty() {
             return Ok((0, 0));

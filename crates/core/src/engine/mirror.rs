@@ -268,7 +268,9 @@ impl Feed {
                 // A node that the store is out of reach of does not learn that the others have ended its turns. One that has ended
                 // it itself says so in a moment, and may have more to tell.
                 _ = looks.tick(), if self.is_open() => {
-                    let held = self.node().await?.is_some_and(|holder| holder.id == node.id);
+                    // While the store is away nobody has ended anything: whoever listens goes on, and counts there.
+                    let Ok(holder) = self.node().await else { continue };
+                    let held = holder.is_some_and(|holder| holder.id == node.id);
                     if !held && astray {
                         return Ok(Silence::Broken);
                     }

@@ -55,6 +55,10 @@ impl Address {
             return Err(wrong("it does not begin with postgres://"));
         }
         let (place, query) = url.split_once('?').unwrap_or((url, ""));
+        if !place.contains('@') && query.contains('@') {
+            // What follows may be the rest of a password, which no error is to quote.
+            return Err(wrong("a question mark or an @ that means itself is written %3F or %40"));
+        }
         let mut files = TlsFiles::default();
         let mut mode = None;
         let mut rest = Vec::new();
@@ -183,6 +187,7 @@ mod tests {
             "postgres://ann:hunter2@h/d?sslcert=%zz",
             "postgres://ann:hunter2@h/d?target_session_attrs=any",
             "postgres://ann:hunter2@h:port/d",
+            "postgres://ann:?hunter2@h/d?a=b",
         ] {
             let error = Address::parse(url).unwrap_err().to_string();
             assert!(!error.contains("hunter2") && error.len() > 30, "{error}");
