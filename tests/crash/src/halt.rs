@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use crate::course::Course;
 use crate::nodes::Nodes;
 
-/// The longest that one thing a client does may take; nothing that is asked for here takes a tenth of it.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest that one thing a client does may take: longer than a database needs to find another leader. Some vendors' turns
+/// are cancelled when their client hangs up.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How often a client asks, after something failed, whether the service is back; and how long it waits for the answer.
 const AGAIN: Duration = Duration::from_millis(100);
 const ANSWER: Duration = Duration::from_secs(2);

@@ -3,10 +3,12 @@
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::ops::Range;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -19,6 +21,8 @@ use super::guard::{Guard, kill_all};
 const MEMBER: &str = include_str!("../../patroni/member.yml");
 /// How many members there are: a leader and two standbys.
 pub const MEMBERS: usize = 3;
+/// Where ports are looked for.
+const PORTS: Range<u16> = 18_000..32_000;
 /// The longest wait for a cluster to be made, or made whole.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// The longest that Patroni may take to answer.
@@ -319,7 +323,17 @@ fn ask(port: u16, path: &str) -> Result<Value> {
     Ok(serde_json::from_str(body)?)
 }
 
-/// A port that was free a moment ago.
-pub fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+/// A port that nobody listens at, and that the system does not give to those who connect, as it does with the high ones: a
+/// member that was killed must find its own free again.
+fn free_port() -> Result<u16> {
+    static DRAWN: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % PORTS.len() as u32)?;
+    for _ in PORTS {
+        let drawn = first.wrapping_add(DRAWN.fetch_add(1, Ordering::Relaxed)) % PORTS.len() as u16;
+        let port = PORTS.start + drawn;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port is free")
 }
