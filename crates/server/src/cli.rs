@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    agent, app, backup, chat, check, clock, config, dev, env, key, migrate, moving, restore, serve, sessions, stop, tail,
+    agent, app, backup, chat, check, clock, config, dev, env, key, migrate, moving, restore, serve, sessions, stop,
+    tail,
 };
 use crate::config::{Config, Layers};
 use crate::fault::{Exit, Fault};

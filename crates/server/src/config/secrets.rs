@@ -9,6 +9,10 @@ const HIDDEN: &str = "***";
 pub fn masked(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let (main, query) = rest.split_once('?').map_or((rest, None), |(main, query)| (main, Some(query)));
+    if !main.contains('@') && query.is_some_and(|query| query.contains('@')) {
+        // A password may have been meant with an unescaped question mark in it.
+        return format!("{scheme}://{HIDDEN}");
+    }
     let (who, place) = main.rsplit_once('@').map_or((None, main), |(who, place)| (Some(who), place));
     let who = match who.map(|who| who.split_once(':').map_or((who, false), |(user, _)| (user, true))) {
         None => String::new(),
@@ -43,6 +47,7 @@ mod tests {
             ("postgres://a/db?user=ann&password=s3cret&x=1", "postgres://a/db?user=ann&password=***&x=1"),
             ("postgres://ann:s/cret@a/db", "postgres://ann:***@a/db"),
             ("postgres:///db?host=/run/postgresql", "postgres:///db?host=/run/postgresql"),
+            ("postgres://ann:s3?cret@a/db?x=1", "postgres://***"),
             ("sqlite:./data", "sqlite:./data"),
         ] {
             assert_eq!(masked(url), told);

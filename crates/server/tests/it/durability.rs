@@ -12,8 +12,8 @@ use sederunt_core::turn::{CancelOutcome, Ending};
 
 use crate::nodes_wires::Wires;
 use crate::world::{
-    Ground, Seat, World, aside, conflict, end_of, ended, ending, hear, next_text, say, say_keeping,
-    say_when_busy, soon, told,
+    Ground, Seat, World, aside, conflict, end_of, ended, ending, hear, next_text, say, say_keeping, say_when_busy,
+    soon, told,
 };
 
 fn strict() -> Settings {

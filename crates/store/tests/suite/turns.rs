@@ -218,7 +218,8 @@ async fn parts_that_come_again_with_more_behind_them_are_stored_once_and_whole()
         append(1, &["b"]).await;
         append(4, &["e"]).await;
         let finish = world.finish(&accept, "", at(2));
-        let (ending, rest) = (Ending::Failed { kind: FaultKind::Failed, message: String::new() }, parts(4, &["e", "f"]));
+        let (ending, rest) =
+            (Ending::Failed { kind: FaultKind::Failed, message: String::new() }, parts(4, &["e", "f"]));
         world.store.finish_turn(&Finish { kept: false, ending, parts: Some(rest), ..finish }).await.unwrap();
         let stored = world.store.parts(&world.tenant, turn, 0, 99).await.unwrap();
         assert_eq!(stored, parts(0, &["a", "b", "c", "d", "e", "f"]));
