@@ -1,6 +1,7 @@
 //! This node's place among the nodes: its beat, who else lives, and what all of them are asked.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
@@ -122,11 +123,8 @@ impl Engine {
     /// again at once.
     pub(super) async fn beat(&self, cluster: &Cluster, seen: &mut Seen) -> bool {
         let asked = self.0.ports.timer.elapsed();
-        let beaten = match self.0.ports.store.beat(self.0.node).await {
-            Ok(true) => {
-                *cluster.beaten.lock().unwrap_or_else(|e| e.into_inner()) = asked;
-                Ok(())
-            }
+        let beaten = match self.raise(cluster).await {
+            Ok(true) => Ok(()),
             Ok(false) => {
                 tracing::warn!(node = %self.0.node, "the others took this node for dead, joining again");
                 self.join(cluster).await
@@ -149,10 +147,35 @@ impl Engine {
             seen.clear();
         }
         looked.ignore("the next beat looks again");
-        self.end_strays().await.ignore("the next beat looks again");
-        self.compare_leases().await.ignore("the next beat compares again");
+        let tidying = async {
+            self.end_strays().await.ignore("the next beat looks again");
+            self.compare_leases().await.ignore("the next beat compares again");
+        };
+        tokio::select! {
+            () = tidying => {}
+            // A dead node may leave more behind than is ended in the time in which this one would be taken for dead.
+            never = self.go_on_beating(cluster) => match never {},
+        }
         // One that was long on its way tells only that this node lived then.
         !self.is_cut_off()
+    }
+
+    /// Raises this node's beat; `false` if it is not among the nodes.
+    async fn raise(&self, cluster: &Cluster) -> Result<bool> {
+        let asked = self.0.ports.timer.elapsed();
+        let raised = self.0.ports.store.beat(self.0.node).await?;
+        if raised {
+            *cluster.beaten.lock().unwrap_or_else(|e| e.into_inner()) = asked;
+        }
+        Ok(raised)
+    }
+
+    /// Raises the beat now and then, for as long as it is polled.
+    async fn go_on_beating(&self, cluster: &Cluster) -> Infallible {
+        loop {
+            tokio::time::sleep(self.0.settings.beat).await;
+            self.raise(cluster).await.ignore("the next beat joins again, if need be");
+        }
     }
 
     async fn join(&self, cluster: &Cluster) -> Result<()> {
