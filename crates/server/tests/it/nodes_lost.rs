@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use sederunt_core::app::{App, Ports, Settings, StreamDurability};
 use sederunt_core::clock::Time;
 use sederunt_core::engine::Outcome;
@@ -11,7 +12,7 @@ use sederunt_core::error::{Conflict, Error};
 use sederunt_core::id::{NodeId, TurnId};
 use sederunt_core::part::text;
 use sederunt_core::store::{Accept, Fence, NodeStore as _, Swept, TurnStore as _};
-use sederunt_core::turn::{Ending, Parent, Turn, TurnState};
+use sederunt_core::turn::{Ending, Lane, Parent, Turn, TurnState};
 use uuid::Uuid;
 
 use crate::durability::Mortal;
@@ -198,6 +199,38 @@ async fn a_lane_that_was_taken_over_without_its_turn_being_ended_is_seen_to_agai
     })
     .await;
     assert_eq!(ending(&here.stored(accept.turn.id).await), &Ending::Crashed);
+}
+
+#[tokio::test]
+async fn a_node_shows_that_it_lives_while_it_ends_what_another_left_behind() {
+    const LEFT: u32 = 1_000;
+    let ground = Ground::new();
+    let wires = Arc::new(Wires::default());
+    let seat = World::among(ground.clone(), &wires, silent()).await.seat().await;
+    let dead = NodeId(Uuid::from_u128(99));
+    let accepts = (0..LEFT).map(|number| {
+        let mut accept = held_by(&seat, dead);
+        accept.turn.id = TurnId(Uuid::from_u128(u128::from(number) + 1_000));
+        accept.turn.alias = accept.turn.id.to_string();
+        (accept.turn.session, accept.turn.lane) = (None, Lane::turn(accept.turn.id));
+        (accept.parent, accept.fence.lane) = (Parent::Root, accept.turn.lane.clone());
+        let store = seat.store.clone();
+        async move { store.accept_turn(&accept).await.unwrap() }
+    });
+    join_all(accepts).await;
+    let heir = wires.node(ground.ports(), Settings { beat: Duration::from_millis(5), ..Settings::default() }).await;
+    let left = async || ground.store.leases_of(dead, None, LEFT).await.unwrap().len();
+    let beat = async || {
+        let nodes = ground.store.nodes().await.unwrap();
+        nodes.iter().find(|member| member.id == heir.node()).unwrap().beat
+    };
+    soon(async { while left().await == LEFT as usize {} }).await;
+    let before = beat().await;
+    let mut rose = false;
+    while !rose && left().await > 0 {
+        rose = beat().await > before + 1;
+    }
+    assert!(rose);
 }
 
 /// A turn whose lane a node holds without running it.
