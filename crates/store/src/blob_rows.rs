@@ -52,12 +52,16 @@ pub(crate) const LET_ALL_GO: &str =
 pub(crate) const DROP_FILES: &str = "delete from files where tenant = $1 and session = $2";
 pub(crate) const DROP_HOME: &str = "delete from homes where tenant = $1 and session = $2";
 
+/// Lets drafts go that last grew before a moment, before any of their chunks is removed: they never come to a place.
+pub(crate) const OLD_DRAFTS: &str = "update contents set draft = 0 where id in \
+     (select c.id from contents c where c.at <= $1 and c.draft = 1 limit $2)";
 /// Removes chunks of what was let go before a moment.
 pub(crate) const OLD_CHUNKS: &str = "delete from chunks where (content, number) in \
-     (select k.content, k.number from contents c join chunks k on k.content = c.id where c.at <= $1 limit $2) returning 1";
+     (select k.content, k.number from contents c join chunks k on k.content = c.id where c.at <= $1 and c.draft = 0 \
+     limit $2) returning 1";
 /// Removes what was let go before a moment and has no chunks any more.
 pub(crate) const OLD_CONTENTS: &str = "delete from contents where id in \
-     (select c.id from contents c where c.at <= $1 \
+     (select c.id from contents c where c.at <= $1 and c.draft = 0 \
      and not exists (select 1 from chunks k where k.content = c.id) limit $2) returning 1";
 
 /// The files of sessions in the database of a store. Cheap to clone.

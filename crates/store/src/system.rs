@@ -11,7 +11,7 @@ use sederunt_core::store::{Swept, SystemStore};
 
 use crate::SqlStore;
 use crate::artifacts::EXPIRED;
-use crate::blob_rows::{LET_GO, OLD_CHUNKS, OLD_CONTENTS};
+use crate::blob_rows::{LET_GO, OLD_CHUNKS, OLD_CONTENTS, OLD_DRAFTS};
 use crate::driver::{Step, params};
 use crate::reaping::DELETED_TURNS;
 use crate::rows::{Columns, nanos};
@@ -54,6 +54,7 @@ impl SystemStore for SqlStore {
             Step::any(EXPIRED, params![now.nanos(), limit]),
             past(OLD_PLACES),
             past(DELETED_TURNS),
+            old(OLD_DRAFTS, LET_GO),
             old(OLD_CHUNKS, LET_GO),
             old(OLD_CONTENTS, LET_GO),
         ];

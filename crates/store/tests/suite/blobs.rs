@@ -11,6 +11,7 @@ use sederunt_core::clock::{SystemTimer, Time};
 use sederunt_core::error::{Conflict, Error, Kind, Reason, Result};
 use sederunt_core::id::{Ids, SessionId, SystemChance, TenantId};
 use sederunt_core::page::{Order, Slice};
+use sederunt_core::store::SystemStore as _;
 use sederunt_store::{BlobRows, Durability, Folder, Options, SqlStore, Sqlite};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -475,4 +476,34 @@ async fn the_longest_path_leads_to_a_file() {
         assert_eq!(cabinet.names(".").await, [""; 0]);
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_file_whose_chunks_were_swept_while_nothing_came_is_not_there() {
+    let data = tempfile::tempdir().unwrap();
+    let options = Options { durability: Durability::Off, ..Options::default() };
+    let database = Database::new().await;
+    for store in [Sqlite::open(data.path(), options).unwrap(), open(&database).await] {
+        let blobs = rows(store.clone());
+        let (sent, heard) = tokio::sync::oneshot::channel();
+        let (go_on, told) = tokio::sync::oneshot::channel::<()>();
+        let first = stream::iter([Ok(Bytes::from(vec![1; 300_000]))]);
+        let content = first.chain(stream::once(async move {
+            _ = sent.send(());
+            _ = told.await;
+            Ok(Bytes::from_static(b"the rest"))
+        }));
+        let (home, to) = (home(1), path("a"));
+        let upload = blobs.put(&home, &to, content.boxed(), WIDE, at(0));
+        let sweep = async {
+            heard.await.unwrap();
+            // Later than anything that this process's timer says.
+            let later = Time::from_nanos(i64::MAX / 2);
+            store.sweep(at(0), later, std::time::Duration::from_secs(3600), 100).await.unwrap();
+            go_on.send(()).unwrap();
+        };
+        let (uploaded, ()) = tokio::join!(upload, sweep);
+        assert!(matches!(uploaded, Err(Error::Internal(_))), "{uploaded:?}");
+        is_missing(blobs.get(&home, &to).await);
+    }
 }
