@@ -103,6 +103,10 @@ pub async fn nobody_serves(store: &SqlStore, url: &str) -> Result<(), Fault> {
         nodes.map_err(|e| Fault::unreachable("the nodes cannot be read", chain(&e), "see whether the database is well"))
     };
     let seen = look().await?;
+    if let Some(node) = seen.first() {
+        let wait = SILENCE.as_secs();
+        tracing::info!(node = %node.id.0, address = node.address, "waiting {wait} s to see whether a node still serves from it");
+    }
     let begun = std::time::Instant::now();
     while !seen.is_empty() && begun.elapsed() < SILENCE {
         tokio::time::sleep(LOOK).await;
