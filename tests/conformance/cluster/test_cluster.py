@@ -11,7 +11,7 @@ import pytest
 from performance import at_one_node, at_three_nodes
 from postgres import new_database
 
-CALLS = int(os.environ.get("CONFORMANCE_CALLS", "3000"))
+CALLS = int(os.environ.get("CONFORMANCE_CALLS", "10000"))
 SEED = int(os.environ.get("CONFORMANCE_SEED", "1"))
 
 
